@@ -1,0 +1,296 @@
+"""Strict, bounded YAML 1.1 reading on libyaml, with a position for everything that is wrong.
+
+What is read is what PyYAML's safe loader reads (that is what Azure ML's names are made from, FACTS §1.1), but a
+duplicate key, an unknown tag, more than one document, a bomb of aliases and a text that is not UTF-8 are errors.
+"""
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
+
+from envkiln.cache.errors import DefinitionError
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+"""Nodes after aliases are expanded; the largest published definition has about a thousand."""
+
+_STRING = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+_PLAIN = "plain"
+# libyaml parses without recursion, but the composer recurses once per level: a text this short cannot nest deeply
+# enough to matter, a longer one is measured first.
+_SHORT = 4096
+_MAY_NOT_BE_TEXT = frozenset("-+.0123456789~=<")
+_WORDS = frozenset(
+    form
+    for word in ("yes", "no", "true", "false", "on", "off", "null")
+    for form in (word, word.capitalize(), word.upper())
+) | {""}
+_CONFLICT = re.compile(rb"^(<{7} |={7}\r?$|>{7} )", re.MULTILINE)
+_TEMPLATE = re.compile(rb"\{\{.*?\}\}")
+
+
+class YamlDocument:
+    """One parsed document: `value` is plain data, `mark` gives positions."""
+
+    __slots__ = ("_root", "file", "value")
+
+    def __init__(self, value: Any, root: yaml.Node | None, file: str) -> None:
+        self.value = value
+        self.file = file
+        self._root = root
+
+    def mark(self, *path: Hashable) -> tuple[int, int]:
+        """Return (line, column), from 1, of the node at `path` (keys and list indexes), or of its nearest parent."""
+        node = self._root
+        for step in path:
+            child = _child(node, step)
+            if child is None:
+                break
+            node = child
+        if node is None:
+            return (1, 1)
+        return (node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def error(self, message: str, *path: Hashable, hint: str | None = None) -> DefinitionError:
+        """Return the error that says `message` about the node at `path`."""
+        line, column = self.mark(*path)
+        return DefinitionError(message, file=self.file, line=line, column=column, hint=hint)
+
+
+def read_yaml(data: bytes, file: str) -> YamlDocument:
+    """Return the single document of `data` (UTF-8, with or without a byte order mark).
+
+    An empty text has the value None. Raises DefinitionError with line and column for anything else that is wrong.
+    Time and memory are bounded by MAX_BYTES, MAX_DEPTH and MAX_NODES.
+    """
+    text = decode_text(data, file)
+    if b"<<<<<<< " in data:
+        _refuse_conflict(data, file)
+    try:
+        if len(text) > _SHORT:
+            _measure_depth(text, file)
+        composer = _Composer(text)
+        try:
+            root = composer.get_single_node()
+        finally:
+            composer.dispose()
+    except yaml.MarkedYAMLError as error:
+        raise _marked(error, data, file) from None
+    except yaml.YAMLError as error:  # libyaml's reader: a character that YAML does not allow
+        raise _reader_error(error, text, file) from None
+    value = None if root is None else _Builder(file).build(root, 0)
+    return YamlDocument(value, root, file)
+
+
+def decode_text(data: bytes, file: str) -> str:
+    """Return `data` as text; raises DefinitionError when it is too large or not UTF-8."""
+    if len(data) > MAX_BYTES:
+        raise DefinitionError(
+            f"the file has {len(data)} bytes, more than the {MAX_BYTES} that a definition may have",
+            file=file,
+            hint="is this really an environment definition?",
+        )
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DefinitionError(
+            "the file is UTF-16, Azure ML reads UTF-8 only",
+            file=file,
+            line=1,
+            column=1,
+            hint="save it as UTF-8, for example with: iconv -f UTF-16 -t UTF-8",
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before) - (before.rfind(b"\n") + 1) + 1
+        raise DefinitionError(
+            f"byte 0x{data[error.start]:02x} is not UTF-8",
+            file=file,
+            line=line,
+            column=column,
+            hint="save the file as UTF-8",
+        ) from None
+
+
+class _Composer(yaml.cyaml.CParser):
+    """libyaml's composer, told only to say which scalars are plain: most need no further look."""
+
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:  # noqa: ARG002
+        return _PLAIN if kind is yaml.ScalarNode and implicit[0] else _STRING
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
+
+
+class _Builder:
+    """Nodes to plain data, with duplicate keys, depth and size judged on the way."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._left = MAX_NODES
+
+    def build(self, node: yaml.Node, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0 or depth > MAX_DEPTH:
+            limit = f"more than {MAX_NODES} values" if self._left < 0 else f"more than {MAX_DEPTH} levels"
+            raise self._error(node, f"the document has {limit}", hint="do its aliases refer to themselves?")
+        kind = type(node)
+        if kind is yaml.ScalarNode:
+            if node.tag == _PLAIN:
+                value: str = node.value
+                if value in _WORDS or value[0] in _MAY_NOT_BE_TEXT:
+                    return self._typed(node, _implicit_tag(value))
+                return value
+            return node.value if node.tag == _STRING else self._typed(node, node.tag)
+        if kind is yaml.SequenceNode:
+            if node.tag not in (_STRING, "tag:yaml.org,2002:seq"):
+                raise self._unknown_tag(node)
+            return [self.build(item, depth + 1) for item in node.value]
+        if node.tag not in (_STRING, "tag:yaml.org,2002:map"):
+            raise self._unknown_tag(node)
+        return self._mapping(node, depth)
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[Any, Any]:
+        result: dict[Any, Any] = {}
+        merged: list[dict[Any, Any]] = []
+        for key_node, value_node in node.value:
+            if key_node.tag == _PLAIN and key_node.value == "<<":
+                merged += self._merges(value_node, depth)
+                continue
+            key = self.build(key_node, depth + 1)
+            if not isinstance(key, Hashable):
+                hint = "quote a template such as {{ name }}, or fill it in"
+                raise self._error(key_node, "a key must be a text, not a list or a mapping", hint=hint)
+            if key in result:
+                raise self._error(
+                    key_node,
+                    f"the key {key!r} is there twice",
+                    hint="YAML keeps only the last one: join them or remove one",
+                )
+            result[key] = self.build(value_node, depth + 1)
+        for mapping in merged:
+            for key, value in mapping.items():
+                result.setdefault(key, value)
+        return result
+
+    def _merges(self, node: yaml.Node, depth: int) -> list[dict[Any, Any]]:
+        value = self.build(node, depth + 1)
+        mappings = value if isinstance(value, list) else [value]
+        if not all(isinstance(mapping, dict) for mapping in mappings):
+            raise self._error(node, "`<<` needs a mapping", hint="merge an anchor of a mapping")
+        return mappings
+
+    def _typed(self, node: yaml.ScalarNode, tag: str) -> Any:
+        construct = SafeConstructor.yaml_constructors.get(tag)
+        if construct is None or tag == _MERGE:
+            if tag in (_MERGE, "tag:yaml.org,2002:value"):
+                return node.value
+            raise self._unknown_tag(node)
+        try:
+            return construct(SafeConstructor(), yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark))
+        except (ValueError, OverflowError, KeyError, yaml.YAMLError):
+            raise self._error(node, f"{node.value[:60]!r} is not a valid {tag.rpartition(':')[2]}") from None
+
+    def _unknown_tag(self, node: yaml.Node) -> DefinitionError:
+        return self._error(node, f"the YAML tag {node.tag!r} is not known here", hint="write the plain value")
+
+    def _error(self, node: yaml.Node, message: str, *, hint: str | None = None) -> DefinitionError:
+        mark = node.start_mark
+        return DefinitionError(message, file=self._file, line=mark.line + 1, column=mark.column + 1, hint=hint)
+
+
+def _implicit_tag(value: str) -> str:
+    """Return the tag that YAML 1.1 (PyYAML's resolver) gives a plain scalar."""
+    for tag, pattern in Resolver.yaml_implicit_resolvers.get(value[:1], []):
+        if pattern.match(value):
+            return str(tag)
+    return _STRING
+
+
+def _child(node: yaml.Node | None, step: Hashable) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step]
+    return None
+
+
+def _measure_depth(text: str, file: str) -> None:
+    parser = yaml.cyaml.CParser(text)
+    depth = 0
+    try:
+        while parser.check_event():
+            event = parser.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    mark = event.start_mark
+                    raise DefinitionError(
+                        f"the document has more than {MAX_DEPTH} levels",
+                        file=file,
+                        line=mark.line + 1,
+                        column=mark.column + 1,
+                    )
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    finally:
+        parser.dispose()
+
+
+def _refuse_conflict(data: bytes, file: str) -> None:
+    found = _CONFLICT.search(data)
+    if found:
+        raise DefinitionError(
+            "the file has a git conflict marker",
+            file=file,
+            line=data.count(b"\n", 0, found.start()) + 1,
+            column=1,
+            hint="resolve the merge and remove the <<<<<<<, ======= and >>>>>>> lines",
+        )
+
+
+def _marked(error: yaml.MarkedYAMLError, data: bytes, file: str) -> DefinitionError:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+    problem = str(error.problem or error.context or "this is not valid YAML")
+    hint = None
+    lines = data.splitlines()
+    here = b"\n".join(lines[max(0, (line or 1) - 2) : line or 1])
+    if b"\t" in here:
+        hint = "YAML does not allow a tab for indentation: use spaces"
+    elif _TEMPLATE.search(here):
+        hint = "an unfilled template? quote it or fill it in"
+    elif "found undefined alias" in problem:
+        hint = "a text that starts with * must be quoted"
+    elif "but found another document" in problem:
+        hint = "a definition file holds one document: remove what follows the second ---"
+    elif "mapping values are not allowed" in problem:
+        hint = "check the indentation of this line and of the line before, and quote texts that hold a colon"
+    return DefinitionError(problem, file=file, line=line, column=column, hint=hint or "correct the YAML at this place")
+
+
+def _reader_error(error: yaml.YAMLError, text: str, file: str) -> DefinitionError:
+    position = getattr(error, "position", 0) or 0
+    # libyaml counts bytes of the UTF-8 text it was given.
+    before = text.encode("utf-8", "surrogatepass")[:position].decode("utf-8", "replace")
+    character = getattr(error, "character", None)
+    what = f"the character U+{character:04X}" if isinstance(character, int) else "a control character"
+    return DefinitionError(
+        f"{what} is not allowed in YAML",
+        file=file,
+        line=before.count("\n") + 1,
+        column=len(before) - (before.rfind("\n") + 1) + 1,
+        hint="remove it, or write it as an escape in a double-quoted text",
+    )

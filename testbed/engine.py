@@ -1,0 +1,194 @@
+"""A Docker engine: the one that is there, or a private one taken from Debian packages.
+
+The private engine is unpacked, not installed. Its socket, data and log are its
+own, so it never meets an engine that the machine already has.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import background
+from debian import Apt, machine_suite, sysroot_environment, unpack
+from engine_api import EngineApi
+from layout import Layout
+from steps import TestbedError, is_stamped, run, stamp, step
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+PACKAGES = ("docker.io", "containerd", "runc", "tini", "iptables", "debootstrap", "wget")
+START_DEADLINE = 60.0
+INSTEAD = "start a Docker engine yourself and set DOCKER_HOST; the test bed will use it"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers."""
+
+    host: str
+    private: bool
+
+    @property
+    def api(self) -> EngineApi:
+        """Its API."""
+        return EngineApi(self.host)
+
+    def describe(self) -> str:
+        """Version, storage driver and bridge in a few words."""
+        info = self.api.info()
+        kind = "private" if self.private else "of this machine"
+        networks = info.get("Plugins", {}).get("Network") or []
+        bridge = "" if "bridge" in networks else ", no bridge network"
+        return f"{info['ServerVersion']} {kind}, {info['Driver']}{bridge}, {self.host}"
+
+
+class PrivateEngine:
+    """Life of the private engine: `start`, `stop`, `discard`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._run = layout.run_directory()
+        self._pidfile = self._run / "dockerd.pid"
+        self._log = layout.engine / "dockerd.log"
+        self.host = f"unix://{self._run / 'docker.sock'}"
+
+    def running(self) -> Engine | None:
+        """The engine, if it was started and answers."""
+        if background.running_pid(self._pidfile, str(self._pidfile)) is None:
+            return None
+        return Engine(self.host, private=True) if EngineApi(self.host).version() else None
+
+    def start(self) -> Engine:
+        """Make the engine answer; does nothing when it already does."""
+        if engine := self.running():
+            return engine
+        if os.geteuid() != 0:
+            raise TestbedError("a private Docker engine needs root", INSTEAD)
+        with step("engine: packages") as current:
+            current.note = "unpacked" if provide_sysroot(self._layout) else "there already"
+        with step("engine: start") as current:
+            engine = self._start()
+            current.note = engine.describe()
+        return engine
+
+    def _start(self) -> Engine:
+        # A pid file of a killed engine stops the next one from starting.
+        self.stop()
+        self._pidfile.unlink(missing_ok=True)
+        sysroot = self._layout.sysroot
+        environment = {**os.environ, **sysroot_environment(sysroot)}
+        for name in ("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"):
+            environment.pop(name, None)
+        settings = self._run / "daemon.json"
+        settings.write_text("{}\n")  # not the machine's /etc/docker/daemon.json
+        process = background.start(
+            [
+                sysroot / "usr/sbin/dockerd",
+                f"--config-file={settings}",
+                f"--host={self.host}",
+                f"--data-root={self._layout.engine / 'data'}",
+                f"--exec-root={self._run / 'exec'}",
+                f"--pidfile={self._pidfile}",
+                f"--userland-proxy-path={sysroot / 'usr/sbin/docker-proxy'}",
+                # A containerd of the machine would be shared: stay out of its names.
+                "--containerd-namespace=envkiln-testbed",
+                "--containerd-plugins-namespace=envkiln-testbed-plugins",
+                *network_options(environment),
+            ],
+            self._log,
+            environment,
+        )
+        background.wait_until(
+            lambda: EngineApi(self.host).version() is not None,
+            process,
+            self._log,
+            "the Docker engine",
+            START_DEADLINE,
+        )
+        return Engine(self.host, private=True)
+
+    def stop(self) -> bool:
+        """Stop the engine and its containers; tells whether it was running."""
+        stopped = background.stop(self._pidfile, str(self._pidfile))
+        containerd = self._run / "exec/containerd"
+        background.stop(containerd / "containerd.pid", str(containerd))
+        return stopped
+
+    def discard(self) -> None:
+        """Stop the engine and remove its data, mounts and network interface."""
+        self.stop()
+        places = (self._layout.engine, self._run)
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for mount in sorted(mounts, reverse=True):
+            if any(Path(mount).is_relative_to(place) for place in places):
+                run(["umount", "--lazy", mount])
+        for place in places:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def network_options(environment: Mapping[str, str]) -> list[str]:
+    """Bridge networking where the kernel has a NAT table, else the host's network only."""
+    probe = subprocess.run(
+        ["iptables", "-t", "nat", "-L", "-n"], env=dict(environment), capture_output=True, check=False
+    )
+    return [] if probe.returncode == 0 else ["--iptables=false", "--bridge=none"]
+
+
+def provide_sysroot(layout: Layout) -> bool:
+    """Unpack the engine's packages unless they are there; tells whether it did."""
+    suite = machine_suite()
+    recipe = f"1 {suite} {' '.join(PACKAGES)}"
+    sysroot = layout.sysroot
+    if is_stamped(sysroot, recipe):
+        return False
+    shutil.rmtree(sysroot, ignore_errors=True)
+    apt = Apt(layout.apt, suite)
+    # From Debian 13 on, the command line client is a package of its own.
+    separate_client = ("docker-cli",) if apt.has("docker-cli") else ()
+    unpack(apt.fetch(*PACKAGES, *separate_client), sysroot)
+    choose_iptables(sysroot)
+    stamp(sysroot, recipe)
+    return True
+
+
+def choose_iptables(sysroot: Path) -> None:
+    """Do what the package's alternatives would: `iptables` is nft where that works."""
+    environment = {**os.environ, **sysroot_environment(sysroot)}
+    for flavour in ("nft", "legacy"):
+        for family in ("iptables", "ip6tables"):
+            for action in ("", "-save", "-restore"):
+                link = sysroot / f"usr/sbin/{family}{action}"
+                link.unlink(missing_ok=True)
+                link.symlink_to(f"{family}-{flavour}{action}")
+        if not network_options(environment):
+            return
+
+
+def machine_engine() -> Engine | None:
+    """The engine that DOCKER_HOST or the default socket names, if it answers."""
+    host = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    if not host.startswith(("unix://", "tcp://")):
+        return None
+    return Engine(host, private=False) if EngineApi(host).version() else None
+
+
+def provide_engine(layout: Layout, choice: str) -> Engine:
+    """The engine to use: `auto` prefers the machine's own, `private` never takes it."""
+    private = PrivateEngine(layout)
+    engine = private.running() or (machine_engine() if choice == "auto" else None)
+    if engine is None:
+        return private.start()
+    with step("engine") as current:
+        current.note = engine.describe()
+    return engine
+
+
+def docker_client(layout: Layout) -> Path | None:
+    """A `docker` command: the one that came with the private engine, or the machine's."""
+    own = layout.sysroot / "usr/bin/docker"
+    found = shutil.which("docker")
+    return own if own.exists() else Path(found) if found else None
