@@ -78,9 +78,4 @@ def _add_items(lines: list[str], items: list[Any], lead: str) -> bool:
 
 def _is_plain(text: Any) -> bool:
     # A key longer than 128 characters is written with `? `: leave such lengths to PyYAML.
-    return (
-        type(text) is str
-        and len(text) < 120
-        and _PLAIN.fullmatch(text) is not None
-        and text.lower() not in _WORDS
-    )
+    return type(text) is str and len(text) < 120 and _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from envkiln.cache.definition import EnvironmentDefinition, ImageReference, SourceFile
-from envkiln.cache.dockerfile import named_steps, named_text
+from envkiln.cache.dockerfile import base_dockerfile_lines, named_steps, named_text
 from envkiln.cache.names import conda_environment_name, image_name
 from envkiln.cache.source import EntryKind
 
@@ -41,7 +41,10 @@ def identify(definition: EnvironmentDefinition, default_base: ImageReference, di
     if definition.context is not None:
         recipe, text = CONTEXT, _manifest_text(definition)
     elif definition.base_dockerfile is not None:
-        recipe, text = BASE_DOCKERFILE, f"# {BASE_DOCKERFILE}\n{base_dockerfile_lines(definition.base_dockerfile)}"
+        recipe, text = (
+            BASE_DOCKERFILE,
+            f"# {BASE_DOCKERFILE}\n{base_dockerfile_lines(definition.base_dockerfile)}",
+        )
         if conda_environment:
             text += named_steps(conda_environment)
     else:
@@ -60,11 +63,6 @@ def identify(definition: EnvironmentDefinition, default_base: ImageReference, di
 def base_image_of(definition: EnvironmentDefinition, default_base: ImageReference) -> ImageReference:
     """Return the base image that `definition` asks for, or the default one."""
     return definition.base_image or default_base
-
-
-def base_dockerfile_lines(text: str) -> str:
-    """Return a base Dockerfile with LF line ends and exactly one LF at its end."""
-    return text.replace("\r\n", "\n").rstrip("\n") + "\n"
 
 
 def _additions(definition: EnvironmentDefinition) -> Iterator[str]:

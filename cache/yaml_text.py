@@ -9,10 +9,10 @@ from collections.abc import Hashable
 from typing import Any
 
 import yaml
+from envkiln.cache.errors import DefinitionError
+from yaml._yaml import CParser
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
-
-from envkiln.cache.errors import DefinitionError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -119,7 +119,7 @@ def decode_text(data: bytes, file: str) -> str:
         ) from None
 
 
-class _Composer(yaml.cyaml.CParser):
+class _Composer(CParser):
     """libyaml's composer, told only to say which scalars are plain: most need no further look."""
 
     def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:  # noqa: ARG002
@@ -144,19 +144,18 @@ class _Builder:
         if self._left < 0 or depth > MAX_DEPTH:
             limit = f"more than {MAX_NODES} values" if self._left < 0 else f"more than {MAX_DEPTH} levels"
             raise self._error(node, f"the document has {limit}", hint="do its aliases refer to themselves?")
-        kind = type(node)
-        if kind is yaml.ScalarNode:
+        if isinstance(node, yaml.ScalarNode):
             if node.tag == _PLAIN:
                 value: str = node.value
                 if value in _WORDS or value[0] in _MAY_NOT_BE_TEXT:
                     return self._typed(node, _implicit_tag(value))
                 return value
             return node.value if node.tag == _STRING else self._typed(node, node.tag)
-        if kind is yaml.SequenceNode:
+        if isinstance(node, yaml.SequenceNode):
             if node.tag not in (_STRING, "tag:yaml.org,2002:seq"):
                 raise self._unknown_tag(node)
             return [self.build(item, depth + 1) for item in node.value]
-        if node.tag not in (_STRING, "tag:yaml.org,2002:map"):
+        if not isinstance(node, yaml.MappingNode) or node.tag not in (_STRING, "tag:yaml.org,2002:map"):
             raise self._unknown_tag(node)
         return self._mapping(node, depth)
 
@@ -205,8 +204,11 @@ class _Builder:
         return self._error(node, f"the YAML tag {node.tag!r} is not known here", hint="write the plain value")
 
     def _error(self, node: yaml.Node, message: str, *, hint: str | None = None) -> DefinitionError:
-        mark = node.start_mark
-        return DefinitionError(message, file=self._file, line=mark.line + 1, column=mark.column + 1, hint=hint)
+        return _at(node.start_mark, message, self._file, hint=hint)
+
+
+def _at(mark: Any, message: str, file: str, *, hint: str | None = None) -> DefinitionError:
+    return DefinitionError(message, file=file, line=mark.line + 1, column=mark.column + 1, hint=hint)
 
 
 def _implicit_tag(value: str) -> str:
@@ -218,17 +220,16 @@ def _implicit_tag(value: str) -> str:
 
 
 def _child(node: yaml.Node | None, step: Hashable) -> yaml.Node | None:
+    children: list[yaml.Node] = []
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == step:
-                return value
-    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step]
-    return None
+        children = [value for key, value in node.value if key.value == step]
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        children = node.value[step : step + 1]
+    return children[0] if children else None
 
 
 def _measure_depth(text: str, file: str) -> None:
-    parser = yaml.cyaml.CParser(text)
+    parser = CParser(text)
     depth = 0
     try:
         while parser.check_event():
@@ -236,13 +237,7 @@ def _measure_depth(text: str, file: str) -> None:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    mark = event.start_mark
-                    raise DefinitionError(
-                        f"the document has more than {MAX_DEPTH} levels",
-                        file=file,
-                        line=mark.line + 1,
-                        column=mark.column + 1,
-                    )
+                    raise _at(event.start_mark, f"the document has more than {MAX_DEPTH} levels", file)
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
     finally:
