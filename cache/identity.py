@@ -14,6 +14,9 @@ IMAGE_ONLY = "image/1"
 BASE_DOCKERFILE = "base-dockerfile/1"
 CONTEXT = "build-context/1"
 
+AZUREML_PLATFORM = "linux/amd64"
+"""FACTS §8."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -30,11 +33,18 @@ class Identity:
     base_image: ImageReference | None = None
 
 
-def identify(definition: EnvironmentDefinition, default_base: ImageReference, digest: str | None = None) -> Identity:
+def identify(
+    definition: EnvironmentDefinition,
+    default_base: ImageReference,
+    digest: str | None = None,
+    *,
+    platform: str | None = None,
+) -> Identity:
     """Return the names of `definition`.
 
     `default_base` is used where the definition names no base image; `digest` pins the base image's tag, if it is
-    known (see `base_image_of` for which reference is meant). Pure: nothing else influences a name.
+    known (see `base_image_of` for which reference is meant). Azure ML builds for linux/amd64 only: a `platform` that
+    is asked for and is another one enters the image name. Pure: nothing else influences a name.
     """
     conda_environment = conda_environment_name(definition.conda.canonical) if definition.conda else None
     base: ImageReference | None = None
@@ -54,6 +64,8 @@ def identify(definition: EnvironmentDefinition, default_base: ImageReference, di
         else:
             recipe, text = IMAGE_ONLY, f"# {IMAGE_ONLY}\nFROM {base}\n"
     additions = "".join(_additions(definition))
+    if platform not in (None, AZUREML_PLATFORM):
+        additions += f"# platform {platform}\n"
     if additions:
         recipe = EXTENDED if recipe == AZUREML else recipe
         text += f"# {EXTENDED}\n{additions}"

@@ -1,0 +1,191 @@
+"""The next state while it is being made: facts are put in, phases and effects come out."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from envkiln.cache.identity import Identity, identify
+from envkiln.daemon.aliases import aliases_of
+from envkiln.daemon.events import (
+    CancelBuild,
+    Effect,
+    KnownImage,
+    Now,
+    Problem,
+    ResolveBase,
+    SetAlias,
+    Sighting,
+    StartBuild,
+)
+from envkiln.daemon.judge import Facts, judge
+from envkiln.daemon.schedule import next_builds
+from envkiln.daemon.state import Base, Build, Environment, Phase, State, movable_base
+
+
+class Draft:
+    """The next state while it is being made: every mapping is a copy, `touched` are the environments to derive."""
+
+    def __init__(self, state: State, now: Now) -> None:
+        self.policy = state.policy
+        self.now = now
+        self.engine = state.engine
+        self.environments = dict(state.environments)
+        self.wanted = dict(state.wanted)
+        self.images = dict(state.images)
+        self.seen = dict(state.seen)
+        self.queue = dict(state.queue)
+        self.builds = dict(state.builds)
+        self.failures = dict(state.failures)
+        self.bases = dict(state.bases)
+        self.setting = dict(state.setting)
+        self.refusals = dict(state.refusals)
+        self.claims = dict(state.claims)
+        self.forced = set(state.forced)
+        self.touched: set[str] = set()
+        self.edited: set[str] = set()
+        self.why: dict[str, str] = {}
+        self.effects: list[Effect] = []
+
+    # Facts
+
+    def place(self, sighting: Sighting, before: Environment | None) -> None:
+        identity = self._identify(sighting)
+        wanted = identity.image if identity else None
+        if wanted is not None:
+            self.wanted[wanted] = self.wanted.get(wanted, frozenset()) | {sighting.id}
+        if before is None:
+            environment = Environment(sighting, identity, Phase.QUEUED, self.now.wall, "")
+        else:
+            if before.wanted not in (None, wanted):
+                self.let_go(sighting.id, before)
+            since = before.since if before.wanted == wanted else self.now.wall
+            environment = replace(before, sighting=sighting, identity=identity, since=since)
+        if before is None or before.wanted != wanted:
+            self.edited.add(sighting.id)
+        self.environments[sighting.id] = environment
+        self.touched.add(sighting.id)
+
+    def _identify(self, sighting: Sighting) -> Identity | None:
+        if isinstance(sighting.found, Problem):
+            return None
+        base, digest = movable_base(sighting), None
+        if base is not None:
+            record = self.bases.get(str(base))
+            digest = (record or self.ask(str(base), Base())).digest
+        settings = sighting.settings
+        return identify(sighting.found, settings.base_image, digest, platform=settings.platform)
+
+    def let_go(self, id_: str, environment: Environment) -> None:
+        """The environment no longer asks for its image: stop a build that nobody waits for."""
+        name = environment.wanted
+        if name is None:
+            return
+        left = self.wanted.get(name, frozenset()) - {id_}
+        if left:
+            self.wanted[name] = left
+            self.touched.update(left)
+            return
+        self.wanted.pop(name, None)
+        self.queue.pop(name, None)
+        self.failures.pop(name, None)
+        self.forced.discard(name)
+        build = self.builds.get(name)
+        if build is not None and not build.cancelling:
+            self.builds[name] = replace(build, cancelling=True)
+            self.effects.append(CancelBuild(name))
+
+    def claim(self, sighting: Sighting, before: Environment | None, *, keep: bool) -> None:
+        aliases = set(aliases_of(sighting)) if keep else set()
+        for alias in aliases | set(aliases_of(before.sighting) if before else ()):
+            claims = self.claims.get(alias, frozenset()) - {sighting.id} | (
+                {sighting.id} if alias in aliases else set()
+            )
+            if claims != self.claims.get(alias):
+                self.touched.update(claims)
+            if claims:
+                self.claims[alias] = claims
+            else:
+                del self.claims[alias]
+                self.refusals.pop(alias, None)
+
+    def have(self, image: KnownImage, seen: float) -> None:
+        self.images[image.name] = image
+        self.seen[image.name] = seen
+        self.failures.pop(image.name, None)
+
+    def ask(self, reference: str, base: Base) -> Base:
+        self.effects.append(ResolveBase(reference))
+        self.bases[reference] = replace(base, asking=True)
+        return self.bases[reference]
+
+    def rename(self, reference: str) -> None:
+        for environment in list(self.environments.values()):
+            if str(movable_base(environment.sighting)) == reference:
+                self.place(environment.sighting, environment)
+
+    # Conclusions
+
+    def finish(self) -> tuple[State, tuple[Effect, ...]]:
+        self._derive(self.touched)
+        state = self._state()
+        started = next_builds(state)
+        if not started:
+            return state, tuple(self.effects)
+        for name in started:
+            id_ = min(id_ for id_ in self.wanted[name] if self.environments[id_].phase is Phase.QUEUED)
+            forced = name in self.forced
+            self.builds[name] = Build(name, id_, self.now, forced)
+            self.effects.append(StartBuild(name, id_, forced))
+        self._derive(id_ for name in started for id_ in self.wanted[name])
+        return self._state(), tuple(self.effects)
+
+    def _derive(self, ids: Iterable[str]) -> None:
+        names: set[str | None] = set()
+        facts = Facts(self.images, self.builds, self.failures, self.forced, self.why, self.edited, self.now)
+        for id_ in sorted(self.environments.keys() & set(ids)):
+            environment = self.environments[id_]
+            phase, reason = judge(environment, facts)
+            since = environment.since if phase is environment.phase else self.now.wall
+            last_good = environment.wanted if phase is Phase.READY else environment.last_good
+            derived = replace(environment, phase=phase, reason=reason, since=since, last_good=last_good)
+            self.environments[id_] = derived
+            names.add(environment.wanted)
+            if phase is Phase.READY and self.engine.listed and environment.wanted is not None:
+                self._set_aliases(derived, environment.wanted)
+        for name in names:
+            if name is None:
+                continue
+            if any(self.environments[id_].phase is Phase.QUEUED for id_ in self.wanted[name]):
+                self.queue.setdefault(name, self.now.wall)
+            else:
+                self.queue.pop(name, None)
+
+    def _set_aliases(self, environment: Environment, name: str) -> None:
+        for alias in aliases_of(environment.sighting):
+            refusal = self.refusals.get(alias)
+            if (
+                alias in self.images[name].references
+                or self.setting.get(alias) == name
+                or min(self.claims[alias]) != environment.sighting.id
+                or (refusal is not None and refusal.name == name)
+            ):
+                continue
+            self.setting[alias] = name
+            self.effects.append(SetAlias(alias, name))
+
+    def _state(self) -> State:
+        return State(
+            policy=self.policy,
+            engine=self.engine,
+            environments=self.environments,
+            wanted=self.wanted,
+            images=self.images,
+            seen=self.seen,
+            queue=self.queue,
+            builds=self.builds,
+            failures=self.failures,
+            bases=self.bases,
+            setting=self.setting,
+            refusals=self.refusals,
+            claims=self.claims,
+            forced=frozenset(self.forced),
+        )

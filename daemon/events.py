@@ -1,0 +1,196 @@
+"""What can happen (events) and what can be asked of the world (effects): plain frozen values.
+
+Events are facts that the loop feeds to `state.step`; effects are what `step` answers. Nothing here acts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from envkiln.cache.definition import EnvironmentDefinition
+from envkiln.cache.errors import DefinitionError, EnvkilnError, Turn
+from envkiln.daemon.config import EnvironmentSettings
+
+
+class Now(NamedTuple):
+    """One instant on both clocks, in seconds: `wall` since 1970, for people; `monotonic`, for waiting."""
+
+    wall: float
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as a value: what, where, what to do next, and whose turn it is."""
+
+    message: str
+    hint: str | None = None
+    place: str | None = None
+    turn: Turn = Turn.USER
+
+    @classmethod
+    def of(cls, error: EnvkilnError) -> "Problem":
+        place = error.place if isinstance(error, DefinitionError) else None
+        return cls(error.message, error.hint, place, error.turn)
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One environment as the last look found it: `found` is its definition, or what is wrong with it."""
+
+    id: str
+    root: str
+    file: str
+    found: EnvironmentDefinition | Problem
+    settings: EnvironmentSettings
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImage:
+    """An image that stands in the engine under an environment's name, and is believed to be what the name says.
+
+    `references` are all its tags (`repository:tag`), `created` is in seconds since 1970, `size` in bytes.
+    """
+
+    name: str
+    id: str
+    references: frozenset[str]
+    created: float = 0.0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A look found `changed` environments new or different, and `gone` ones no longer there."""
+
+    changed: tuple[Sighting, ...]
+    gone: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConnected:
+    """The engine answers. Its images follow as `ImagesListed`; nothing is built before them."""
+
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLost:
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesListed:
+    """All known images of the engine, asked for at monotonic time `asked_at`."""
+
+    images: Mapping[str, KnownImage]
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BaseResolved:
+    """The registry (or the engine) knows the digest of `reference`; None means that it has none."""
+
+    reference: str
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUnresolved:
+    """Nobody could say the digest of `reference` now: what is recorded stays."""
+
+    reference: str
+    problem: Problem
+
+
+class Ending(Enum):
+    BUILT = "built"
+    FOUND = "found"
+    """No build was needed after all: the image was there when we looked once more, or was pulled."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """The engine went away: no fault of the build, which starts again when the engine is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEnded:
+    name: str
+    ending: Ending
+    image: KnownImage | None = None
+    problem: Problem | None = None
+    passing: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AliasSet:
+    """`alias` now points to the image of `name`, or could not be set because of `problem`."""
+
+    alias: str
+    name: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequested:
+    """Somebody asks for a build of this environment although its image may be there."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: back-offs and refreshes may be due."""
+
+
+Event = (
+    Looked
+    | EngineConnected
+    | EngineLost
+    | ImagesListed
+    | BaseResolved
+    | BaseUnresolved
+    | BuildEnded
+    | AliasSet
+    | BuildRequested
+    | Tick
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveBase:
+    """Ask for the digest of a base image; answer with BaseResolved or BaseUnresolved."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartBuild:
+    """Build the image `name` as environment `id` defines it; answer with BuildEnded, always."""
+
+    name: str
+    id: str
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelBuild:
+    """Stop the build of `name`; its BuildEnded follows."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAlias:
+    """Point `alias` to the image of `name`; answer with AliasSet."""
+
+    alias: str
+    name: str
+
+
+Effect = ResolveBase | StartBuild | CancelBuild | SetAlias

@@ -1,0 +1,56 @@
+"""Which phase the facts give an environment, and why: pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from envkiln.daemon.events import KnownImage, Now
+from envkiln.daemon.state import Build, Environment, Failure, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What counts for a verdict. `why` explains names that just changed, `edited` are ids that just did."""
+
+    images: Mapping[str, KnownImage]
+    builds: Mapping[str, Build]
+    failures: Mapping[str, Failure]
+    forced: Collection[str]
+    why: Mapping[str, str]
+    edited: Collection[str]
+    now: Now
+
+
+def judge(environment: Environment, facts: Facts) -> tuple[Phase, str]:
+    """Return the phase of `environment` and the reason, for a person."""
+    name = environment.wanted
+    if name is None:
+        return Phase.INVALID, str(environment.problem)
+    build = facts.builds.get(name)
+    if build is not None and not build.cancelling:
+        return Phase.BUILDING, "building" if build.id == environment.sighting.id else f"built for {build.id}"
+    if name in facts.images and name not in facts.forced:
+        return Phase.READY, _why_ready(environment, name, facts)
+    if not environment.sighting.settings.build:
+        return Phase.NAMED, "the setting `build` is false"
+    failure = facts.failures.get(name)
+    return _why_not_ready(failure, facts.why.get(name), facts.now)
+
+
+def _why_ready(environment: Environment, name: str, facts: Facts) -> str:
+    if environment.phase is Phase.READY and environment.last_good == name and environment.reason:
+        return environment.reason
+    if name in facts.why:
+        return facts.why[name]
+    if environment.sighting.id in facts.edited and environment.last_good not in (None, name):
+        return "an image of this content exists: tagged, not built"
+    return "an image of this content exists"
+
+
+def _why_not_ready(failure: Failure | None, why: str | None, now: Now) -> tuple[Phase, str]:
+    if failure is None:
+        return Phase.QUEUED, why or "no image of this name"
+    if failure.retry_at is None:
+        return Phase.FAILED, str(failure.problem)
+    if failure.retry_at <= now.monotonic:
+        return Phase.QUEUED, f"tries again after: {failure.problem}"
+    return Phase.FAILED, f"{failure.problem} (tries again by itself)"

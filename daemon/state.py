@@ -1,0 +1,158 @@
+"""Everything the daemon believes, as one frozen value. `step.step` makes the next one; nothing else does."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from envkiln.cache.definition import EnvironmentDefinition, ImageReference
+from envkiln.cache.identity import Identity, base_image_of
+from envkiln.daemon.events import KnownImage, Now, Problem, Sighting
+
+
+class Phase(Enum):
+    """The life of an environment (docs/design.md)."""
+
+    INVALID = "invalid"
+    """The definition has an error; the last good image stays."""
+    QUEUED = "queued"
+    BUILDING = "building"
+    READY = "ready"
+    FAILED = "failed"
+    NAMED = "named"
+    """Only named: the setting `build` is false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment. `since` is the wall time at which phase or image last changed.
+
+    `last_good` is the name of the last image that was ready: its aliases still point there.
+    """
+
+    sighting: Sighting
+    identity: Identity | None
+    phase: Phase
+    since: float
+    reason: str
+    last_good: str | None = None
+
+    @property
+    def wanted(self) -> str | None:
+        """The name of the image that this environment asks for."""
+        return self.identity.image if self.identity else None
+
+    @property
+    def problem(self) -> Problem | None:
+        return self.sighting.found if isinstance(self.sighting.found, Problem) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A build that is running, for the environment `id` among those that share the name."""
+
+    name: str
+    id: str
+    started: Now
+    forced: bool = False
+    cancelling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the last build of a name failed. `retry_at` (monotonic) is None for a cause that will not pass."""
+
+    problem: Problem
+    count: int
+    retry_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What is known of a base image's tag. No build starts on it before somebody `answered` once.
+
+    `due` is the monotonic time of the next question.
+    """
+
+    digest: str | None = None
+    answered: bool = False
+    asking: bool = False
+    due: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An alias that could not be set to `name`; asked again at monotonic `retry_at`."""
+
+    name: str
+    problem: Problem
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """`listed` says that its images are known: only then can a missing image be told from an unknown one."""
+
+    connected: bool = False
+    listed: bool = False
+    problem: Problem | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the settings say to `step`: how many builds run side by side, and how often a digest is asked for (s)."""
+
+    concurrent_builds: int = 2
+    digest_refresh_s: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`wanted` maps an image name to the environments that ask for it; `queue` holds names that need a build.
+
+    `seen` is the monotonic time at which an image was last known to be there; `setting` the aliases being set.
+    """
+
+    policy: Policy = Policy()
+    engine: EngineStatus = EngineStatus()
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    wanted: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    images: Mapping[str, KnownImage] = field(default_factory=dict)
+    seen: Mapping[str, float] = field(default_factory=dict)
+    queue: Mapping[str, float] = field(default_factory=dict)
+    builds: Mapping[str, Build] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    setting: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Which environments claim an alias; the first by id owns it."""
+    forced: frozenset[str] = frozenset()
+
+
+def movable_base(sighting: Sighting) -> ImageReference | None:
+    """Return the base image whose digest has to be asked for, None where the name needs none."""
+    found = sighting.found
+    if not isinstance(found, EnvironmentDefinition) or found.context is not None or found.base_dockerfile is not None:
+        return None
+    base = base_image_of(found, sighting.settings.base_image)
+    return None if base.digest or sighting.settings.base_image_digest == "ignore" else base
+
+
+def next_wake(state: State, now: Now) -> float | None:
+    """Return the monotonic time after `now` at which a Tick has something to do, None if there is none."""
+    times: Iterator[float | None] = (
+        time
+        for source in (
+            (failure.retry_at for failure in state.failures.values()),
+            (base.due for base in state.bases.values() if not base.asking),
+            (refusal.retry_at for refusal in state.refusals.values()),
+        )
+        for time in source
+    )
+    return min((time for time in times if time is not None and time > now.monotonic), default=None)
+
+
+def is_idle(state: State) -> bool:
+    """Return whether nothing runs and nothing waits that could run now."""
+    return not state.builds and not state.queue and not state.setting

@@ -1,0 +1,174 @@
+"""`step`: one event in, the next state and the effects out. Pure, total, tested with random event sequences.
+
+The phase of an environment is never moved from one to the next: it is derived anew from the facts each time one of
+them changes, so lost, doubled or reordered events cannot leave a wrong one behind.
+"""
+
+from dataclasses import replace
+from functools import singledispatch
+
+from envkiln.daemon.draft import Draft
+from envkiln.daemon.events import (
+    AliasSet,
+    BaseResolved,
+    BaseUnresolved,
+    BuildEnded,
+    BuildRequested,
+    Effect,
+    Ending,
+    EngineConnected,
+    EngineLost,
+    Event,
+    ImagesListed,
+    Looked,
+    Now,
+    Tick,
+)
+from envkiln.daemon.state import Base, EngineStatus, Failure, Refusal, State, movable_base
+
+FIRST_BACK_OFF_S = 5.0
+LONGEST_BACK_OFF_S = 600.0
+ASK_AGAIN_S = 60.0
+"""When to ask again for a digest or an alias that could not be had."""
+
+
+def step(state: State, event: Event, now: Now) -> tuple[State, tuple[Effect, ...]]:
+    """Return the state after `event` and what has to be done about it."""
+    draft = Draft(state, now)
+    _note(event, draft)
+    return draft.finish()
+
+
+@singledispatch
+def _note(event: Event, draft: Draft) -> None:
+    """Put the facts of `event` into `draft`."""
+    raise TypeError(f"{event!r} is not an event of {draft!r}")
+
+
+@_note.register
+def _looked(event: Looked, draft: Draft) -> None:
+    for id_ in event.gone:
+        environment = draft.environments.pop(id_, None)
+        if environment is not None:
+            draft.let_go(id_, environment)
+            draft.claim(environment.sighting, environment, keep=False)
+    for sighting in event.changed:
+        before = draft.environments.get(sighting.id)
+        draft.claim(sighting, before, keep=True)
+        draft.place(sighting, before)
+
+
+@_note.register
+def _engine_connected(event: EngineConnected, draft: Draft) -> None:
+    draft.engine = EngineStatus(connected=True, description=event.description)
+    # A tag without a digest is asked for before anything is built on it: the registry may be back too.
+    for reference, base in draft.bases.items():
+        if base.digest is None and not base.asking:
+            draft.ask(reference, replace(base, answered=False))
+    draft.touched.update(draft.environments)
+
+
+@_note.register
+def _engine_lost(event: EngineLost, draft: Draft) -> None:
+    draft.engine = EngineStatus(problem=event.problem)
+    draft.touched.update(draft.environments)
+
+
+@_note.register
+def _images_listed(event: ImagesListed, draft: Draft) -> None:
+    if draft.engine.connected and not draft.engine.listed:
+        draft.engine = replace(draft.engine, listed=True)
+        draft.touched.update(draft.environments)
+    for name in {**draft.images, **event.images}:
+        image = event.images.get(name)
+        known = draft.images.get(name)
+        if draft.seen.get(name, 0.0) > event.asked_at:
+            continue  # what we know is newer than this list
+        if image is not None:
+            draft.have(image, event.asked_at)
+        else:
+            del draft.images[name]
+            draft.seen.pop(name, None)
+            draft.why[name] = "its image was removed"
+        if image != known:
+            draft.touched.update(draft.wanted.get(name, ()))
+
+
+@_note.register
+def _base_resolved(event: BaseResolved, draft: Draft) -> None:
+    due = draft.now.monotonic + draft.policy.digest_refresh_s
+    draft.bases[event.reference] = Base(event.digest, answered=True, due=due)
+    draft.rename(event.reference)
+
+
+@_note.register
+def _base_unresolved(event: BaseUnresolved, draft: Draft) -> None:
+    recorded = draft.bases.get(event.reference, Base()).digest
+    draft.bases[event.reference] = Base(recorded, answered=True, due=draft.now.monotonic + ASK_AGAIN_S)
+    draft.rename(event.reference)
+
+
+@_note.register
+def _build_ended(event: BuildEnded, draft: Draft) -> None:
+    name = event.name
+    build = draft.builds.pop(name, None)
+    draft.touched.update(draft.wanted.get(name, ()))
+    if event.image is not None:
+        draft.have(event.image, draft.now.monotonic)
+        built = event.ending is Ending.BUILT
+        draft.why[name] = f"built in {event.seconds:.1f} s" if built else "an image of this content exists"
+    if event.problem is not None and name in draft.wanted:
+        count = (draft.failures[name].count if name in draft.failures else 0) + 1
+        wait = min(FIRST_BACK_OFF_S * 2 ** (count - 1), LONGEST_BACK_OFF_S)
+        passing = event.passing or event.ending is Ending.INTERRUPTED
+        draft.failures[name] = Failure(event.problem, count, draft.now.monotonic + wait if passing else None)
+    if build is not None and build.forced and not build.cancelling and event.ending is not Ending.INTERRUPTED:
+        draft.forced.discard(name)
+
+
+@_note.register
+def _alias_set(event: AliasSet, draft: Draft) -> None:
+    if draft.setting.get(event.alias) == event.name:
+        del draft.setting[event.alias]
+    if event.problem is not None:
+        draft.refusals[event.alias] = Refusal(event.name, event.problem, draft.now.monotonic + ASK_AGAIN_S)
+    else:
+        draft.refusals.pop(event.alias, None)
+        for image in list(draft.images.values()):
+            if image.name == event.name:
+                draft.images[image.name] = replace(image, references=image.references | {event.alias})
+            elif event.alias in image.references:
+                draft.images[image.name] = replace(image, references=image.references - {event.alias})
+    draft.touched.update(draft.claims.get(event.alias, ()))
+
+
+@_note.register
+def _build_requested(event: BuildRequested, draft: Draft) -> None:
+    environment = draft.environments.get(event.id)
+    if environment is not None and environment.wanted is not None:
+        draft.forced.add(environment.wanted)
+        draft.failures.pop(environment.wanted, None)
+        draft.why[environment.wanted] = "a build was asked for"
+        draft.touched.update(draft.wanted.get(environment.wanted, ()))
+
+
+@_note.register
+def _tick(event: Tick, draft: Draft) -> None:  # noqa: ARG001 -- a tick says nothing but the time
+    now = draft.now.monotonic
+    for name, failure in draft.failures.items():
+        if failure.retry_at is not None and failure.retry_at <= now:
+            draft.touched.update(draft.wanted.get(name, ()))
+    for alias, refusal in list(draft.refusals.items()):
+        if refusal.retry_at <= now:
+            del draft.refusals[alias]
+            draft.touched.update(draft.claims.get(alias, ()))
+    due = [reference for reference, base in draft.bases.items() if base.due <= now and not base.asking]
+    if not due:
+        return
+    bases = (movable_base(environment.sighting) for environment in draft.environments.values())
+    used = {str(base) for base in bases if base is not None}
+    for reference in due:
+        if reference in used:
+            draft.ask(reference, draft.bases[reference])
+        else:
+            del draft.bases[reference]
