@@ -62,9 +62,7 @@ def _judge_dockerfile(tree: SourceTree, directory: str, dockerfile: str, place: 
         raise here.error("the Dockerfile is empty", hint="begin it with FROM and a base image")
 
 
-def _walk(
-    tree: SourceTree, directory: str, rules: IgnoreRules, place: Place
-) -> Iterator[tuple[str, SourceEntry]]:
+def _walk(tree: SourceTree, directory: str, rules: IgnoreRules, place: Place) -> Iterator[tuple[str, SourceEntry]]:
     """Yield what stays in. A stack, because directories nest deeper than Python's calls may."""
     stack = [""]
     while stack:
@@ -88,9 +86,7 @@ def _entries(tree: SourceTree, path: str, place: Place) -> list[SourceEntry]:
         raise place.error(message, hint=hint) from None
 
 
-def _source_file(
-    tree: SourceTree, directory: str, path: str, entry: SourceEntry, place: Place
-) -> SourceFile:
+def _source_file(tree: SourceTree, directory: str, path: str, entry: SourceEntry, place: Place) -> SourceFile:
     source = _join(directory, path)
     leave_out = "remove it, or leave it out in .amlignore or .dockerignore"
     if entry.kind is EntryKind.DIRECTORY:

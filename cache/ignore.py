@@ -5,12 +5,10 @@ what Docker sends: `<dockerfile>.dockerignore`, or else `.dockerignore`, by Dock
 ignore file that Docker reads always stay in; `.git` is always left out.
 """
 
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Protocol
 
 import pathspec
-
 from envkiln.cache.section import Line
 from envkiln.cache.source import SourceTree
 from envkiln.cache.yaml_text import decode_text
@@ -47,29 +45,30 @@ class IgnoreRules:
             return False
         if any(kept.startswith(f"{path}/") for kept in self._always):
             return True
-        return all(
-            not rules.ignores(path, directory=True) or rules.may_keep_below(path) for rules in self._filters
-        )
+        return all(not rules.ignores(path, directory=True) or rules.may_keep_below(path) for rules in self._filters)
 
 
 def read_rules(tree: SourceTree, directory: str, dockerfile: str) -> IgnoreRules:
     """Return the rules of the context `directory`; `dockerfile` is relative to it. Raises DefinitionError."""
-    join: Callable[[str], str] = lambda name: f"{directory}/{name}" if directory else name  # noqa: E731
     filters: list[_Filter] = []
     always = {dockerfile, DOCKERIGNORE}
     for name in (AMLIGNORE, GITIGNORE):
-        text = _read(tree, join(name))
+        text = _read(tree, _join(directory, name))
         if text is not None:
-            filters.append(_GitRules(text, join(name)))
+            filters.append(_GitRules(text, _join(directory, name)))
             break
     # BuildKit looks for the Dockerfile's own ignore file first.
     for name in (f"{dockerfile}{DOCKERIGNORE}", DOCKERIGNORE):
-        text = _read(tree, join(name))
+        text = _read(tree, _join(directory, name))
         if text is not None:
             always.add(name)
             filters.append(_DockerRules(text))
             break
     return IgnoreRules(frozenset(always), tuple(filters))
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
 
 
 def _read(tree: SourceTree, path: str) -> str | None:
@@ -132,8 +131,7 @@ class _DockerRules:
         if above not in self._matched:
             self._matched[above] = self._matches(above)
         return tuple(
-            parent or pattern.match(path)
-            for parent, pattern in zip(self._matched[above], self._patterns, strict=True)
+            parent or pattern.match(path) for parent, pattern in zip(self._matched[above], self._patterns, strict=True)
         )
 
 

@@ -20,9 +20,11 @@ class BuildOptions:
 
     platform: str | None = None
     network: str | None = None
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Docker's predefined proxy arguments (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, ...): they leave no history."""
     ca_bundle: Path | None = None
+    no_cache: bool = False
+    """Build every step again, whatever the engine has kept of earlier builds."""
 
 
 @dataclass(frozen=True, slots=True)

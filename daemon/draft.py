@@ -188,4 +188,5 @@ class Draft:
             refusals=self.refusals,
             claims=self.claims,
             forced=frozenset(self.forced),
+            changed=frozenset(self.touched),
         )

@@ -101,10 +101,14 @@ class BaseResolved:
 
 @dataclass(frozen=True, slots=True)
 class BaseUnresolved:
-    """Nobody could say the digest of `reference` now: what is recorded stays."""
+    """Nobody could say the digest of `reference` now: what is known stays.
+
+    `recorded` is what an image or the index says it was the last time, for a state that does not know it yet.
+    """
 
     reference: str
     problem: Problem
+    recorded: str | None = None
 
 
 class Ending(Enum):

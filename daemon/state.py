@@ -128,6 +128,8 @@ class State:
     claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Which environments claim an alias; the first by id owns it."""
     forced: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    """The environments that the last step derived anew or removed."""
 
 
 def movable_base(sighting: Sighting) -> ImageReference | None:

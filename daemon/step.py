@@ -50,6 +50,7 @@ def _looked(event: Looked, draft: Draft) -> None:
     for id_ in event.gone:
         environment = draft.environments.pop(id_, None)
         if environment is not None:
+            draft.touched.add(id_)
             draft.let_go(id_, environment)
             draft.claim(environment.sighting, environment, keep=False)
     for sighting in event.changed:
@@ -97,13 +98,15 @@ def _images_listed(event: ImagesListed, draft: Draft) -> None:
 @_note.register
 def _base_resolved(event: BaseResolved, draft: Draft) -> None:
     due = draft.now.monotonic + draft.policy.digest_refresh_s
-    draft.bases[event.reference] = Base(event.digest, answered=True, due=due)
+    # Missing and forbidden look alike: a registry that knows the tag no more does not take the digest away.
+    digest = event.digest or draft.bases.get(event.reference, Base()).digest
+    draft.bases[event.reference] = Base(digest, answered=True, due=due)
     draft.rename(event.reference)
 
 
 @_note.register
 def _base_unresolved(event: BaseUnresolved, draft: Draft) -> None:
-    recorded = draft.bases.get(event.reference, Base()).digest
+    recorded = draft.bases.get(event.reference, Base()).digest or event.recorded
     draft.bases[event.reference] = Base(recorded, answered=True, due=draft.now.monotonic + ASK_AGAIN_S)
     draft.rename(event.reference)
 

@@ -44,7 +44,11 @@ def start(
 
 
 def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, what: str, seconds: float
+    ready: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    log: Path,
+    what: str,
+    seconds: float,
 ) -> None:
     """Wait for a started process to answer; raise with the end of its log if it does not."""
     deadline = time.monotonic() + seconds
@@ -63,7 +67,7 @@ def wait_until(
     process.returncode = 0
 
 
-def stop(pidfile: Path, mark: str, seconds: float = 20.0) -> bool:
+def stop(pidfile: Path, mark: str, seconds: float = 30.0) -> bool:
     """Ask a process to end, insist after `seconds`; tells whether there was one."""
     pid = running_pid(pidfile, mark)
     if pid is None:

@@ -155,10 +155,11 @@ class Apt:
 
     def _update(self) -> None:
         lists = self.directory / "state/lists"
-        ages = [time.time() - f.stat().st_mtime for f in lists.glob("*Packages*")]
+        lists_there = any(lists.glob("*Packages*"))
         checked = self.directory / "updated"
-        if ages and checked.exists():
-            if time.time() - checked.stat().st_mtime < LISTS_ARE_OLD_AFTER:
+        if lists_there and checked.exists():
+            age = time.time() - checked.stat().st_mtime
+            if age < LISTS_ARE_OLD_AFTER:
                 return
         run(
             ["apt-get", "-qq", "update"],
@@ -169,10 +170,11 @@ class Apt:
 
 
 def unpack(archives: Iterable[Path], target: Path) -> None:
-    """Put the files of .deb packages below `target`; their scripts do not run."""
+    """Move the files of .deb packages below `target`; the packages' scripts do not run."""
     target.mkdir(parents=True, exist_ok=True)
     for archive in archives:
         run(["dpkg-deb", "-x", archive, target])
+        archive.unlink()
 
 
 def sysroot_environment(sysroot: Path) -> dict[str, str]:

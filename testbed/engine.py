@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import background
+from bridge import Bridge, can_filter
 from debian import Apt, machine_suite, sysroot_environment, unpack
 from engine_api import EngineApi
 from layout import Layout
-from steps import TestbedError, is_stamped, run, stamp, step
+from mounts import remove_tree
+from steps import TestbedError, is_stamped, stamp, step
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-PACKAGES = ("docker.io", "containerd", "runc", "tini", "iptables", "debootstrap", "wget")
+PACKAGES = ("docker.io", "containerd", "runc", "tini", "iptables")
 START_DEADLINE = 60.0
 INSTEAD = "start a Docker engine yourself and set DOCKER_HOST; the test bed will use it"
 
@@ -38,12 +38,11 @@ class Engine:
         return EngineApi(self.host)
 
     def describe(self) -> str:
-        """Version, storage driver and bridge in a few words."""
+        """Version, storage driver and network in a few words."""
         info = self.api.info()
         kind = "private" if self.private else "of this machine"
-        networks = info.get("Plugins", {}).get("Network") or []
-        bridge = "" if "bridge" in networks else ", no bridge network"
-        return f"{info['ServerVersion']} {kind}, {info['Driver']}{bridge}, {self.host}"
+        network = "bridge" if self.api.has_bridge_network() else "host network only"
+        return f"{info['ServerVersion']} {kind}, {info['Driver']}, {network}, {self.host}"
 
 
 class PrivateEngine:
@@ -70,17 +69,20 @@ class PrivateEngine:
             raise TestbedError("a private Docker engine needs root", INSTEAD)
         with step("engine: packages") as current:
             current.note = "unpacked" if provide_sysroot(self._layout) else "there already"
+        environment = {**os.environ, **sysroot_environment(self._layout.sysroot)}
+        bridge = Bridge(self._run, environment)
+        with step("engine: network") as current:
+            current.note = bridge.provide()
         with step("engine: start") as current:
-            engine = self._start()
+            engine = self._start(bridge, environment)
             current.note = engine.describe()
         return engine
 
-    def _start(self) -> Engine:
+    def _start(self, bridge: Bridge, environment: dict[str, str]) -> Engine:
         # A pid file of a killed engine stops the next one from starting.
         self.stop()
         self._pidfile.unlink(missing_ok=True)
         sysroot = self._layout.sysroot
-        environment = {**os.environ, **sysroot_environment(sysroot)}
         for name in ("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"):
             environment.pop(name, None)
         settings = self._run / "daemon.json"
@@ -97,7 +99,9 @@ class PrivateEngine:
                 # A containerd of the machine would be shared: stay out of its names.
                 "--containerd-namespace=envkiln-testbed",
                 "--containerd-plugins-namespace=envkiln-testbed-plugins",
-                *network_options(environment),
+                f"--bridge={bridge.name}",
+                "--iptables=false",
+                "--ip6tables=false",
             ],
             self._log,
             environment,
@@ -114,28 +118,19 @@ class PrivateEngine:
     def stop(self) -> bool:
         """Stop the engine and its containers; tells whether it was running."""
         stopped = background.stop(self._pidfile, str(self._pidfile))
+        # It outlives an engine that was killed, and its pid file lies to the next one.
         containerd = self._run / "exec/containerd"
         background.stop(containerd / "containerd.pid", str(containerd))
+        (containerd / "containerd.pid").unlink(missing_ok=True)
         return stopped
 
     def discard(self) -> None:
-        """Stop the engine and remove its data, mounts and network interface."""
+        """Stop the engine and remove its data, mounts, network interface and rules."""
         self.stop()
-        places = (self._layout.engine, self._run)
-        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        for mount in sorted(mounts, reverse=True):
-            if any(Path(mount).is_relative_to(place) for place in places):
-                run(["umount", "--lazy", mount])
-        for place in places:
-            shutil.rmtree(place, ignore_errors=True)
-
-
-def network_options(environment: Mapping[str, str]) -> list[str]:
-    """Bridge networking where the kernel has a NAT table, else the host's network only."""
-    probe = subprocess.run(
-        ["iptables", "-t", "nat", "-L", "-n"], env=dict(environment), capture_output=True, check=False
-    )
-    return [] if probe.returncode == 0 else ["--iptables=false", "--bridge=none"]
+        environment = {**os.environ, **sysroot_environment(self._layout.sysroot)}
+        Bridge(self._run, environment).remove()
+        for place in (self._layout.engine, self._run):
+            remove_tree(place)
 
 
 def provide_sysroot(layout: Layout) -> bool:
@@ -164,7 +159,7 @@ def choose_iptables(sysroot: Path) -> None:
                 link = sysroot / f"usr/sbin/{family}{action}"
                 link.unlink(missing_ok=True)
                 link.symlink_to(f"{family}-{flavour}{action}")
-        if not network_options(environment):
+        if can_filter(environment):
             return
 
 

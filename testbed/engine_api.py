@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -46,6 +47,11 @@ class EngineApi:
             answer: dict[str, Any] = json.load(reply)
         return answer
 
+    def has_bridge_network(self) -> bool:
+        """Whether containers can have a network of their own."""
+        with self._request("GET", "/networks/bridge", timeout=30.0) as reply:
+            return reply.status == 200
+
     def image_labels(self, name: str) -> dict[str, str] | None:
         """Labels of an image, or None when there is no such image."""
         with self._request("GET", f"/images/{name}/json", timeout=30.0) as reply:
@@ -80,13 +86,14 @@ class EngineApi:
 
     def _work(self, path: str, body: Iterable[bytes]) -> None:
         """Send a long job; its errors come in the stream of an answer that says 200."""
+        job = path.partition("?")[0]
         with self._request("POST", path, timeout=900.0, body=body) as reply:
             lines = reply.read().decode(errors="replace").splitlines()
             if reply.status >= 400:
-                raise TestbedError(f"the engine refused {path.split('?')[0]}: {lines[-1:]}")
+                raise TestbedError(f"the engine refused {job}: {lines[-1:]}")
         for line in lines:
             if line.startswith("{") and (error := json.loads(line).get("error")):
-                raise TestbedError(f"the engine failed at {path.split('?')[0]}: {error}")
+                raise TestbedError(f"the engine failed at {job}: {error}")
 
     def _request(
         self, method: str, path: str, *, timeout: float, body: Iterable[bytes] | None = None
@@ -101,7 +108,9 @@ class EngineApi:
         headers = {"Content-Type": "application/x-tar"} if body is not None else {}
         # One connection per call: the answer closes it, so nothing is left open.
         headers["Connection"] = "close"
-        connection.request(
-            method, path, body=body, headers=headers, encode_chunked=body is not None
-        )
+        # An engine that refuses a long body answers and closes: read the answer.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(
+                method, path, body=body, headers=headers, encode_chunked=body is not None
+            )
         return connection.getresponse()

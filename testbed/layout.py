@@ -64,16 +64,6 @@ class Layout:
         return self.root / "served"
 
     @property
-    def channel(self) -> Path:
-        """The conda channel."""
-        return self.served / "channel"
-
-    @property
-    def simple(self) -> Path:
-        """The Python package index."""
-        return self.served / "simple"
-
-    @property
     def server(self) -> Path:
         """Log and process id of the HTTP server."""
         return self.root / "server"

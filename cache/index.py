@@ -1,0 +1,92 @@
+"""The persistent index: a cache of the truth, never the truth.
+
+Everything in it can be deleted at any time: fingerprints are taken again, images and digests come back from the labels
+of the engine's images. The directory's name carries the version of its layout.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+BUILDS_KEPT = 20
+"""Builds remembered for each environment."""
+
+
+class Index:
+    """Records as JSON values on diskcache, in a directory of its own (mode 0700).
+
+    Safe to use from several threads and processes; every call is one transaction. A damaged or foreign record reads
+    as absent. `disk` trouble (full, read-only) raises OSError or sqlite3.Error.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Open the index in `directory`, making it where it is missing."""
+        # Imported here: the answer to `envkiln name` needs no index.
+        import diskcache  # noqa: PLC0415
+
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # JSONDisk: the default pickles, and whoever can write the file then runs code (CVE-2025-69872). No eviction:
+        # the default silently drops records above 1 GiB.
+        self._cache = diskcache.Cache(str(directory), disk=diskcache.JSONDisk, eviction_policy="none")
+
+    def close(self) -> None:
+        self._cache.close()
+
+    def snapshot(self, root: str) -> str | None:
+        """Return what was last seen below a watched root, as it was stored."""
+        found = self._get(f"snapshot:{root}")
+        return found if isinstance(found, str) else None
+
+    def store_snapshot(self, root: str, text: str) -> None:
+        self._cache.set(f"snapshot:{root}", text)
+
+    def digests(self) -> dict[str, tuple[str, float]]:
+        """Return the recorded digest of every base image's tag, and the wall time at which it was asked for."""
+        found = self._get("digests")
+        recorded = {}
+        for reference, record in found.items() if isinstance(found, dict) else ():
+            match record:
+                case [str(digest), int() | float() as asked_at]:
+                    recorded[str(reference)] = (digest, float(asked_at))
+        return recorded
+
+    def record_digest(self, reference: str, digest: str, asked_at: float) -> None:
+        with self._cache.transact():
+            self._cache.set("digests", {**self.digests(), reference: (digest, asked_at)})
+
+    def views(self) -> dict[str, dict[str, Any]]:
+        """Return every environment's last view by id: what queries answer while the daemon is down."""
+        return dict(self._prefixed("view:"))
+
+    def view(self, id_: str) -> dict[str, Any] | None:
+        found = self._get(f"view:{id_}")
+        return found if isinstance(found, dict) else None
+
+    def store_views(self, views: Mapping[str, Mapping[str, Any]], gone: Iterable[str] = ()) -> None:
+        with self._cache.transact():
+            for id_ in gone:
+                self._cache.delete(f"view:{id_}")
+            for id_, view in views.items():
+                self._cache.set(f"view:{id_}", dict(view))
+
+    def builds(self, id_: str) -> list[dict[str, Any]]:
+        """Return the last builds made for an environment, oldest first."""
+        found = self._get(f"builds:{id_}")
+        return [build for build in found if isinstance(build, dict)] if isinstance(found, list) else []
+
+    def add_build(self, id_: str, build: Mapping[str, Any]) -> None:
+        with self._cache.transact():
+            self._cache.set(f"builds:{id_}", [*self.builds(id_), dict(build)][-BUILDS_KEPT:])
+
+    def _get(self, key: str) -> Any:
+        try:
+            return self._cache.get(key)
+        except (ValueError, OSError, EOFError):  # not what JSONDisk wrote, or its file is gone
+            return None
+
+    def _prefixed(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for key in self._cache.iterkeys():
+            if isinstance(key, str) and key.startswith(prefix):
+                found = self._get(key)
+                if isinstance(found, dict):
+                    yield key.removeprefix(prefix), cast("dict[str, Any]", found)

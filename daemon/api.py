@@ -1,0 +1,88 @@
+"""The questions that a running service answers, over HTTP on its Unix socket."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Protocol
+
+import msgspec
+from envkiln.daemon.views import EnvironmentView, ServiceView
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+SETTLED = frozenset({"ready", "failed", "invalid", "named"})
+LONGEST_WAIT_S = 60.0
+"""A question waits this long at most; whoever wants to wait longer asks again."""
+
+
+class Answers(Protocol):
+    """What the service can say; every method runs on the event loop and returns at once, except `settled`."""
+
+    def service(self) -> ServiceView: ...
+
+    def environment(self, id_: str) -> EnvironmentView | None: ...
+
+    def request_build(self, id_: str) -> None: ...
+
+    async def look(self, id_: str) -> None: ...
+
+    async def changed(self) -> None:
+        """Return when the state has changed."""
+        ...
+
+
+def make_api(answers: Answers) -> Starlette:
+    """Return the application: `GET /v1/service`, `GET` and `POST` of one environment.
+
+    `GET .../{id}?wait=SECONDS` looks at the environment's files first and answers when it is settled, or late.
+    """
+
+    async def service(_request: Request) -> Response:
+        return _json(answers.service())
+
+    async def environment(request: Request) -> Response:
+        id_ = request.path_params["id"]
+        if "wait" in request.query_params:
+            await answers.look(id_)
+            await _settled(answers, id_, _seconds(request.query_params["wait"]))
+        return _answer(answers.environment(id_))
+
+    async def build(request: Request) -> Response:
+        id_ = request.path_params["id"]
+        view = answers.environment(id_)
+        if view is not None:
+            answers.request_build(id_)
+        return _answer(view)
+
+    return Starlette(
+        routes=[
+            Route("/v1/service", service),
+            Route("/v1/environments/{id:path}/build", build, methods=["POST"]),
+            Route("/v1/environments/{id:path}", environment),
+        ]
+    )
+
+
+async def _settled(answers: Answers, id_: str, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (view := answers.environment(id_)) is not None and view.state not in SETTLED:
+                await answers.changed()
+
+
+def _seconds(text: str) -> float:
+    try:
+        return min(max(0.0, float(text)), LONGEST_WAIT_S)
+    except ValueError:
+        return LONGEST_WAIT_S
+
+
+def _answer(view: EnvironmentView | None) -> Response:
+    if view is None:
+        return _json({"error": "no environment of this id"}, status=404)
+    return _json(view)
+
+
+def _json(value: Any, *, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,0 +1,57 @@
+"""One service for one state directory: a lock, then the socket."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from envkiln.cache.errors import EnvkilnError
+from envkiln.daemon.paths import Paths
+
+
+class AlreadyRunning(EnvkilnError):  # noqa: N818 -- what it is
+    """Another service has the state directory."""
+
+
+@contextmanager
+def single_instance(paths: Paths) -> Iterator[socket.socket]:
+    """Hold the state directory and its socket (mode 0600), listening; raises AlreadyRunning.
+
+    The lock comes first: only its owner may remove a socket that a killed service left behind.
+    """
+    descriptor = os.open(paths.state / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            raise AlreadyRunning(
+                f"another envkiln service (process {other or 'unknown'}) uses {paths.state}",
+                hint="ask it with `envkiln status`, or stop it first",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with _listening(paths.socket) as listener:
+            yield listener
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    # The mask makes the socket private from its first moment; `chmod` afterwards would come too late.
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(mask)
+    try:
+        listener.listen(128)
+        yield listener
+    finally:
+        path.unlink(missing_ok=True)
+        listener.close()

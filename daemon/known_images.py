@@ -1,0 +1,56 @@
+"""Which names the engine has an image for: the truth that every skip rests on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envkiln.cache.names import is_image_name
+from envkiln.daemon.engine import Engine, EngineImage
+from envkiln.daemon.events import KnownImage
+from envkiln.daemon.labels import is_believed, is_ours, recorded_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The images by name, and the base image digests that their labels recorded (the newest image's wins)."""
+
+    images: Mapping[str, KnownImage]
+    digests: Mapping[str, str]
+
+
+def list_known_images(engine: Engine) -> Listing:
+    """Return what stands in the engine under our names and is believed; raises EngineUnavailable."""
+    images: dict[str, KnownImage] = {}
+    digests: dict[str, str] = {}
+    for image in sorted(engine.images(), key=lambda image: image.created):
+        recorded = recorded_digest(image.labels)
+        if recorded:
+            digests[recorded[0]] = recorded[1]
+        for name in _names(image):
+            known = _known(engine, name, image)
+            if known is not None:
+                images[name] = known
+    return Listing(images, digests)
+
+
+def find_known_image(engine: Engine, name: str) -> KnownImage | None:
+    """Return the image that stands under `name` and is believed; raises EngineUnavailable."""
+    image = engine.inspect(f"{name}:latest")
+    if image is None or not is_believed(name, image.labels, image.environment):
+        return None
+    return _value(name, image)
+
+
+def _known(engine: Engine, name: str, image: EngineImage) -> KnownImage | None:
+    if is_ours(image.labels):
+        return _value(name, image) if is_believed(name, image.labels, {}) else None
+    # A list of images does not tell their variables: an image without our label is looked at by itself.
+    return find_known_image(engine, name)
+
+
+def _names(image: EngineImage) -> list[str]:
+    found = (reference.removesuffix(":latest") for reference in image.references)
+    return [name for name in found if is_image_name(name)]
+
+
+def _value(name: str, image: EngineImage) -> KnownImage:
+    return KnownImage(name, image.id, frozenset(image.references), image.created, image.size)

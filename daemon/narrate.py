@@ -1,0 +1,78 @@
+"""What happened, in lines for a person who follows along: pure."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from envkiln.cache.names import short_name
+from envkiln.cache.redact import redact
+from envkiln.daemon.events import EngineConnected, EngineLost, Event
+from envkiln.daemon.state import Environment, Phase, State
+from envkiln.daemon.watched_root import LookReport
+
+
+class Level(Enum):
+    INFO = "info"
+    GOOD = "good"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: `subject` is an environment's id, or empty for the service itself."""
+
+    text: str
+    subject: str = ""
+    level: Level = Level.INFO
+
+
+_LEVELS = {
+    Phase.READY: Level.GOOD,
+    Phase.INVALID: Level.ERROR,
+    Phase.FAILED: Level.ERROR,
+}
+
+
+def narrate(event: Event, before: State, after: State) -> list[Line]:
+    """Return the lines about one step."""
+    lines = []
+    if isinstance(event, EngineConnected):
+        lines.append(Line(f"engine: {event.description}", level=Level.GOOD))
+    elif isinstance(event, EngineLost) and before.engine.problem != event.problem:
+        hint = f" ({event.problem.hint})" if event.problem.hint else ""
+        lines.append(Line(f"engine: {event.problem}{hint}; what is ready stays known", level=Level.WARNING))
+    for id_ in sorted(after.changed):
+        line = _line(id_, before.environments.get(id_), after.environments.get(id_), after)
+        if line is not None:
+            lines.append(line)
+    return lines
+
+
+def narrate_look(report: LookReport) -> list[Line]:
+    """Return the lines about a look that was more than routine."""
+    same = [
+        Line(f"saved; nothing that counts has changed ({report.seconds * 1000:.0f} ms)", id_) for id_ in report.same
+    ]
+    return same if len(same) <= 20 else [Line(f"{len(same)} definitions read again, none has changed")]
+
+
+def _line(id_: str, before: Environment | None, after: Environment | None, state: State) -> Line | None:
+    if after is None:
+        return Line("gone; its image stays", id_)
+    if before is not None and (before.phase, before.wanted, before.problem) == (
+        after.phase,
+        after.wanted,
+        after.problem,
+    ):
+        return None
+    text = f"{after.phase.value}: {redact(after.reason)}"
+    problem = after.problem
+    if after.phase is Phase.FAILED:
+        problem = state.failures[after.wanted or ""].problem
+    if problem is not None and problem.hint:
+        text += f" ({problem.hint})"
+    if after.phase is Phase.INVALID and after.last_good:
+        text += f"; {short_name(after.last_good)} stays"
+    elif after.wanted is not None and after.phase is not Phase.INVALID:
+        text += f" [{short_name(after.wanted)}]"
+    return Line(text, id_, _LEVELS.get(after.phase, Level.INFO))

@@ -1,0 +1,76 @@
+"""One image obtained: look once more, ask the registry, build, and believe only what the engine then has."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from envkiln.cache.errors import EnvkilnError, Turn
+from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, EngineUnavailable, Log
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.events import BuildEnded, Ending, Problem
+from envkiln.daemon.known_images import find_known_image
+from envkiln.daemon.name_lock import name_lock
+from envkiln.daemon.registry import Answer, Registry
+
+
+class Obtainer:
+    """Gets images into one engine. Calls may run side by side; one name is built by one of them."""
+
+    def __init__(self, engine: Engine, registry: Registry, locks: Path) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._locks = locks
+        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def obtain(self, builder: Builder, request: BuildRequest, log: Log, *, forced: bool = False) -> BuildEnded:
+        """Return how it ended; every error is part of the answer, only CancelledError is raised.
+
+        An image that is there already, believed, is enough unless `forced`. An engine or a registry that does not
+        answer is never taken for a no.
+        """
+        name = request.identity.image
+        started = time.monotonic()
+        try:
+            async with name_lock(self._locks, name) as waited:
+                # Whoever waited for another builder of this name takes what that one made.
+                ended = await self._without_building(name, log, forced=forced and not waited)
+                if ended is None:
+                    await builder.build(request, log)
+                    ended = await self._verified(name)
+        except EngineUnavailable as error:
+            ended = BuildEnded(name, Ending.INTERRUPTED, problem=Problem.of(error))
+        except BuildFailed as error:
+            ended = BuildEnded(name, Ending.FAILED, problem=Problem.of(error), passing=error.passing)
+        except EnvkilnError as error:
+            passing = error.turn is Turn.SURROUNDINGS
+            ended = BuildEnded(name, Ending.FAILED, problem=Problem.of(error), passing=passing)
+        except OSError as error:
+            problem = Problem(f"could not build: {error}", "is the disk full or read-only?", turn=Turn.SURROUNDINGS)
+            ended = BuildEnded(name, Ending.FAILED, problem=problem, passing=True)
+        return _timed(ended, time.monotonic() - started)
+
+    async def _without_building(self, name: str, log: Log, *, forced: bool) -> BuildEnded | None:
+        if forced:
+            return None
+        image = await asyncio.to_thread(find_known_image, self._engine, name)
+        if image is None:
+            answer = await self._registry.has(name)
+            if answer is Answer.UNKNOWN:
+                raise BuildFailed("the registry does not say whether it has the image", passing=True)
+            if answer is Answer.NO:
+                return None
+            log(f"pulling {name}")
+            await self._registry.pull(name)
+            image = await asyncio.to_thread(find_known_image, self._engine, name)
+        return BuildEnded(name, Ending.FOUND, image) if image else None
+
+    async def _verified(self, name: str) -> BuildEnded:
+        image = await asyncio.to_thread(find_known_image, self._engine, name)
+        if image is None:
+            message = "the build ended well, but the engine has no image of that name"
+            raise BuildFailed(message, hint="does something else remove or tag images now?", passing=True)
+        return BuildEnded(name, Ending.BUILT, image)
+
+
+def _timed(ended: BuildEnded, seconds: float) -> BuildEnded:
+    return BuildEnded(ended.name, ended.ending, ended.image, ended.problem, ended.passing, seconds)

@@ -1,0 +1,198 @@
+"""One watched root: changes settle, looks follow, and what they find becomes events."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from envkiln.cache.errors import DefinitionError
+from envkiln.cache.index import Index
+from envkiln.daemon.candidates import Rules
+from envkiln.daemon.coalesce import EVERYTHING, Coalescer
+from envkiln.daemon.config import Config, RootConfig
+from envkiln.daemon.discover import look
+from envkiln.daemon.disk_tree import DigestCache, DiskTree
+from envkiln.daemon.events import Event, Looked, Problem, Sighting
+from envkiln.daemon.ids import Ids
+from envkiln.daemon.snapshot import Found, Snapshot, snapshot_from_json, snapshot_to_json
+from envkiln.daemon.watcher import Watcher
+
+CHECK_S = 2.0
+"""How often the watch itself is checked: is the root still the directory that is watched?"""
+_STORE_AFTER_S = 5.0
+# A snapshot is worth one read of every file: it is written when things are quiet, not after every save.
+
+
+@dataclass(frozen=True, slots=True)
+class LookReport:
+    """What one look did: `changed` and `gone` were posted, `same` were read again and say what they said before."""
+
+    root: str
+    seconds: float
+    environments: int
+    changed: tuple[str, ...]
+    same: tuple[str, ...]
+    gone: tuple[str, ...]
+
+
+class WatchedRoot:
+    """Keeps the state true to the files below one root. Everything runs on the event loop but the look itself."""
+
+    def __init__(
+        self,
+        config: Config,
+        root: RootConfig,
+        *,
+        ids: Ids,
+        index: Index,
+        post: Callable[[Event], None],
+        report: Callable[[LookReport], None],
+    ) -> None:
+        self.root = root
+        self._config = config
+        self._ids = ids
+        self._index = index
+        self._post = post
+        self._report = report
+        self._digests = DigestCache()
+        self.tree = DiskTree(root.path, self._digests)
+        settings = config.for_environment(root, "")
+        self._rules = Rules(root.ignore, settings.requirements_python)
+        self._coalescer = Coalescer(root.settle_ms / 1000, root.settle_max_ms / 1000)
+        self._snapshot: Snapshot | None = None
+        self._sightings: dict[str, Sighting] = {}
+        self._looking = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._store_at: float | None = None
+        self.watcher: Watcher | None = None
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What cannot be looked at or watched, by path below the root (`""`: the root)."""
+        problems = dict(self._snapshot.problems) if self._snapshot else {}
+        if self.watcher is not None and self.watcher.problem:
+            problems.setdefault("", self.watcher.problem)
+        return problems
+
+    async def start(self) -> None:
+        """Watch, then look at everything: what changes in between is looked at again."""
+        loop = asyncio.get_running_loop()
+
+        def report(paths: frozenset[str] | None) -> None:
+            loop.call_soon_threadsafe(self._changed, paths)
+
+        self.watcher = Watcher(
+            self.root.path,
+            report,
+            polling=self._config.polling,
+            poll_interval_s=self._config.poll_interval_s,
+        )
+        stored = await asyncio.to_thread(self._index.snapshot, str(self.root.path))
+        if stored is not None:
+            self._snapshot = await asyncio.to_thread(snapshot_from_json, stored.encode())
+        await asyncio.to_thread(self.watcher.start)
+        await self.look(None)
+
+    async def run(self) -> None:
+        """Look at what changes, until cancelled."""
+        checked = looked = time.monotonic()
+        while True:
+            now = time.monotonic()
+            wake = min(
+                self._coalescer.next_wake(now) or now + CHECK_S,
+                checked + CHECK_S,
+                looked + self._config.look_interval_s,
+                self._store_at or now + CHECK_S,
+            )
+            await self._sleep_until(wake)
+            now = time.monotonic()
+            due = self._coalescer.due(now)
+            if due is not None:
+                self._coalescer = self._coalescer.released()
+                await self.look(None if due == EVERYTHING else due)
+                looked = now if due == EVERYTHING else looked
+            if now >= checked + CHECK_S and self.watcher is not None:
+                await asyncio.to_thread(self.watcher.check)
+                checked = now
+            if now >= looked + self._config.look_interval_s:
+                await self.look(None)
+                looked = now
+            if self._store_at is not None and now >= self._store_at and due is None:
+                await self._store()
+
+    async def close(self) -> None:
+        if self.watcher is not None:
+            await asyncio.to_thread(self.watcher.stop)
+        if self._store_at is not None:
+            await self._store()
+
+    async def look(self, scope: frozenset[str] | None) -> None:
+        """Look at `scope` (None: everything) now; when it returns, the events are posted."""
+        async with self._looking:
+            started = time.monotonic()
+            before = self._snapshot
+            self._snapshot = await asyncio.to_thread(
+                look, self.root.path, before, scope, rules=self._rules, digests=self._digests
+            )
+            self._compare(before, self._snapshot, time.monotonic() - started)
+
+    async def look_at(self, id_: str) -> bool:
+        """Look at the files of one environment now; False when it is not below this root."""
+        for path, sighting in self._sightings.items():
+            if sighting.id == id_ and self._snapshot is not None:
+                found = self._snapshot.environments[path]
+                await self.look(frozenset({found.file, *(file for file, _ in found.inputs)}))
+                return True
+        return False
+
+    def _changed(self, paths: frozenset[str] | None) -> None:
+        self._coalescer = self._coalescer.add(paths, time.monotonic())
+        self._woken.set()
+
+    async def _sleep_until(self, wake: float) -> None:
+        """Sleep until `wake`, or until a change moved it."""
+        try:
+            async with asyncio.timeout(max(0.0, wake - time.monotonic())):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        self._woken.clear()
+
+    def _compare(self, before: Snapshot | None, after: Snapshot, seconds: float) -> None:
+        if after.missing:
+            return  # the root is away: nothing is known, in particular not that everything was deleted
+        old = before.environments if before else {}
+        changed: list[Sighting] = []
+        same: list[str] = []
+        for path, found in after.environments.items():
+            known = self._sightings.get(path)
+            if known is not None and old.get(path) is found:
+                continue
+            sighting = self._sighting(self._ids.claim(self.root.label, path), path, found)
+            if sighting == known:
+                same.append(sighting.id)
+            else:
+                changed.append(sighting)
+                self._sightings[path] = sighting
+        gone = [path for path in self._sightings if path not in after.environments]
+        for path in gone:
+            del self._sightings[path]
+        left = tuple(self._ids.release(self.root.label, path) for path in gone)
+        if changed or gone:
+            self._post(Looked(tuple(changed), frozenset(left)))
+        if after is not before and (changed or gone or same):
+            self._store_at = self._store_at or time.monotonic() + _STORE_AFTER_S
+        ids = tuple(sighting.id for sighting in changed)
+        self._report(LookReport(self.root.label, seconds, len(after.environments), ids, tuple(same), left))
+
+    def _sighting(self, id_: str, path: str, found: Found) -> Sighting:
+        result = found.result
+        value = Problem.of(result) if isinstance(result, DefinitionError) else result
+        settings = self._config.for_environment(self.root, path)
+        return Sighting(id_, self.root.label, found.file, value, settings)
+
+    async def _store(self) -> None:
+        self._store_at = None
+        if self._snapshot is not None:
+            text = (await asyncio.to_thread(snapshot_to_json, self._snapshot)).decode()
+            await asyncio.to_thread(self._index.store_snapshot, str(self.root.path), text)
