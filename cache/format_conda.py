@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import yaml
+
 from envkiln.cache.canonical import canonical_text
 from envkiln.cache.definition import CondaSpecification, EnvironmentDefinition, Format, SourceFile
 from envkiln.cache.pip_items import needs_a_look, pip_files

@@ -5,10 +5,14 @@ what Docker sends: `<dockerfile>.dockerignore`, or else `.dockerignore`, by Dock
 ignore file that Docker reads always stay in; `.git` is always left out.
 """
 
+import re
+import warnings
 from fnmatch import fnmatchcase
 from typing import Protocol
 
 import pathspec
+
+from envkiln.cache.errors import DefinitionError
 from envkiln.cache.section import Line
 from envkiln.cache.source import SourceTree
 from envkiln.cache.yaml_text import decode_text
@@ -62,7 +66,7 @@ def read_rules(tree: SourceTree, directory: str, dockerfile: str) -> IgnoreRules
         text = _read(tree, _join(directory, name))
         if text is not None:
             always.add(name)
-            filters.append(_DockerRules(text))
+            filters.append(_DockerRules(text, _join(directory, name)))
             break
     return IgnoreRules(frozenset(always), tuple(filters))
 
@@ -90,15 +94,22 @@ class _GitRules:
         lines = [line.rstrip() for line in text.split("\n")]
         for number, line in enumerate(lines, start=1):
             try:
-                pathspec.PathSpec.from_lines("gitignore", [line])
-            except ValueError as error:
-                message = f"{line[:80]!r} is not a pattern: {str(error)[:80]}"
-                raise Line(file, number).error(message, hint="correct the pattern or remove the line") from None
-        self._spec = pathspec.PathSpec.from_lines("gitignore", lines)
+                with warnings.catch_warnings(action="ignore"):
+                    pathspec.GitIgnoreSpec.from_lines([line])
+            except (ValueError, re.error) as error:
+                raise _bad_pattern(Line(file, number), line, error) from None
+        self._patterns = [
+            pattern for pattern in pathspec.GitIgnoreSpec.from_lines(lines).patterns if pattern.include is not None
+        ]
         self._kept = [_git_components(line[1:]) for line in lines if line.startswith("!")]
 
     def ignores(self, path: str, *, directory: bool) -> bool:
-        return self._spec.match_file(f"{path}/" if directory else path)
+        asked = f"{path}/" if directory else path
+        # Not GitIgnoreSpec's own answer, which ranks patterns for directories below patterns for files.
+        for pattern in reversed(self._patterns):
+            if pattern.match_file(asked) is not None:
+                return bool(pattern.include)
+        return False
 
     def may_keep_below(self, path: str) -> bool:
         return any(_reaches(components, path) for components in self._kept)
@@ -107,11 +118,19 @@ class _GitRules:
 class _DockerRules:
     """The patterns of docker-py; unlike its matcher, every parent of a path counts, as in the engine."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, file: str) -> None:
         from docker.utils.build import PatternMatcher  # noqa: PLC0415 -- importing docker is slow
 
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-        self._patterns = PatternMatcher([line.strip() for line in lines]).patterns
+        lines = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip() and not line.startswith("#"):
+                lines.append(line.strip())
+                try:
+                    for pattern in PatternMatcher(lines[-1:]).patterns:
+                        pattern.match("")
+                except re.error as error:
+                    raise _bad_pattern(Line(file, number), line, error) from None
+        self._patterns = PatternMatcher(lines).patterns
         self._kept = [pattern.dirs for pattern in self._patterns if pattern.exclusion]
         self._matched: dict[str, tuple[bool, ...]] = {"": (False,) * len(self._patterns)}
 
@@ -133,6 +152,11 @@ class _DockerRules:
         return tuple(
             parent or pattern.match(path) for parent, pattern in zip(self._matched[above], self._patterns, strict=True)
         )
+
+
+def _bad_pattern(place: Line, pattern: str, error: Exception) -> DefinitionError:
+    message = f"{pattern[:80]!r} is not a pattern: {str(error)[:80]}"
+    return place.error(message, hint="correct the pattern or remove the line")
 
 
 def _git_components(pattern: str) -> list[str]:

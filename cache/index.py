@@ -62,8 +62,15 @@ class Index:
         found = self._get(f"view:{id_}")
         return found if isinstance(found, dict) else None
 
-    def store_views(self, views: Mapping[str, Mapping[str, Any]], gone: Iterable[str] = ()) -> None:
+    def views_stored_at(self) -> float | None:
+        """Return the wall time of the last `store_views`."""
+        found = self._get("views-stored-at")
+        return float(found) if isinstance(found, int | float) else None
+
+    def store_views(self, views: Mapping[str, Mapping[str, Any]], gone: Iterable[str], stored_at: float) -> None:
+        """Store new views and drop those of environments that are gone; `stored_at` is wall time."""
         with self._cache.transact():
+            self._cache.set("views-stored-at", stored_at)
             for id_ in gone:
                 self._cache.delete(f"view:{id_}")
             for id_, view in views.items():

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from typing import Any, NoReturn
 
 import yaml
+
 from envkiln.cache.errors import DefinitionError
 from envkiln.cache.yaml_text import YamlDocument, decode_text, read_yaml
 

@@ -20,6 +20,7 @@ _ARCHIVE = r"\.(?:whl|zip|tar|tgz|tar\.gz|tbz|tar\.bz2|txz|tlz|tar\.xz|tar\.lz|t
 # Almost every line is a plain requirement: one search over all of them decides that none needs a closer look.
 _LOOK = re.compile(rf"^[ \t]*[-.~/]|/|\\|{_ARCHIVE}(?![\w.])", re.MULTILINE)
 _IS_ARCHIVE = re.compile(rf"{_ARCHIVE}$")
+_QUOTED = re.compile(r"['\"\\]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _EXTRAS = re.compile(r"\[[^\[\]]*\]$")
@@ -51,6 +52,8 @@ def pip_files(tree: SourceTree, directory: str, items: Iterable[tuple[str, Place
     """
     collector = _Collector(tree, directory)
     for text, place in items:
+        if not _LOOK.search(text):
+            continue
         for line in text.splitlines():
             collector.add_line(line, directory, place)
     collector.follow()
@@ -94,7 +97,8 @@ class _Collector:
 
     def _add_option(self, text: str, here: str, place: Place) -> None:
         try:
-            words = shlex.split(text)
+            # shlex is slow, and few lines need it.
+            words = shlex.split(text) if _QUOTED.search(text) else text.split()
         except ValueError as error:
             hint = "close the quotation mark"
             raise place.error(f"{text[:80]!r} cannot be split into words: {error}", hint=hint) from None

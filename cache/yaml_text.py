@@ -9,10 +9,11 @@ from collections.abc import Hashable
 from typing import Any
 
 import yaml
-from envkiln.cache.errors import DefinitionError
 from yaml._yaml import CParser
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
+
+from envkiln.cache.errors import DefinitionError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64

@@ -5,11 +5,12 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
-from envkiln.daemon.views import EnvironmentView, ServiceView
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from envkiln.daemon.views import EnvironmentView, ServiceView
 
 SETTLED = frozenset({"ready", "failed", "invalid", "named"})
 LONGEST_WAIT_S = 60.0

@@ -36,7 +36,7 @@ _SIGNALS = ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0))
 # Ends with its parent, also after a kill -9. Not Popen's preexec_fn, which is not safe in a process with threads.
 _TIED = (
     "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,9);"
-    "os.getppid()==int(sys.argv[1]) or sys.exit(1);os.execv(sys.argv[2],sys.argv[2:])"
+    "os.getppid()==int(sys.argv[1]) or sys.exit(1);os.execvp(sys.argv[2],sys.argv[2:])"
 )
 _PLUGIN = "docker-buildx"
 _PLUGIN_DIRECTORIES = (

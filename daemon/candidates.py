@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from pathspec import GitIgnoreSpec
+
 from envkiln.cache.formats import STANDARD_NAMES
 from envkiln.daemon.disk_tree import Fingerprint, fingerprint, of_stat
-from pathspec import GitIgnoreSpec
 
 SKIPPED: Final = frozenset({"node_modules", "venv", "__pycache__", "site-packages"})
 """Directories that hold no definitions, besides the hidden ones (`.git`, `.venv`, `.tox`, ...)."""

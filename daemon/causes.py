@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from envkiln.daemon.log_lines import cleaned
+
 TAIL = 200
 """How many last lines of a log are looked at."""
 
@@ -129,7 +131,7 @@ _RULES = (
     ),
     _rule(
         r"(?:COPY|ADD) failed: .*?(?:stat |file not found in build context[^:]*: stat )([^\s:]+)"
-        r"|failed to (?:compute cache key|calculate checksum).*?\"?(/[^\s\":]+)\"?: not found"
+        r"|failed to (?:compute cache key|calculate checksum).*?\"?(/[^\s\":]+)\"?:? not found"
         r"|COPY failed: no source files",
         "a file to copy is not in the build context: {0}",
         "check the path, and that no ignore file (.amlignore, .dockerignore) leaves it out",
@@ -147,7 +149,8 @@ _RULES = (
     _rule(
         r"pull access denied for ([^\s,]+)|manifest for ([^\s:]+\S*) not found|manifest unknown"
         r"|repository (\S+) not found"
-        r"|(\S+): not found: manifest|failed to resolve source metadata for ([^\s]+): .*not found|(\S+): not found$",
+        r"|(\S+): not found: manifest|failed to resolve source metadata for ([^\s]+): .*not found"
+        r"|([^\s\"]+/[^\s\"]+): not found$",
         "the base image cannot be pulled: {0}",
         "check its name and tag; for a private registry: docker login",
     ),
@@ -270,7 +273,7 @@ _NOISE = re.compile(
 
 def explain_failure(lines: Sequence[str]) -> Cause:
     """Return why the build with these log lines failed, as well as they tell. Pure."""
-    tail = [_PREFIX.sub("", _middle_cut(line.rstrip())) for line in lines[-TAIL:]]
+    tail = [_PREFIX.sub("", _middle_cut(cleaned(line))) for line in lines[-TAIL:]]
     for rule in _RULES:
         for index in reversed(range(len(tail))):
             if match := rule.pattern.search(tail[index]):

@@ -16,7 +16,7 @@ from envkiln.cache.setup_names import SETUP
 from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.causes import TAIL, explain_failure
 from envkiln.daemon.context_tar import write_tar
-from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine import Engine, interrupt
 from envkiln.daemon.log_lines import LineSplitter
 
 if TYPE_CHECKING:
@@ -181,14 +181,9 @@ class _Build:
         import requests  # noqa: PLC0415 -- late, as docker is
         import urllib3  # noqa: PLC0415
         from docker.errors import APIError, DockerException  # noqa: PLC0415
-        from docker.types import CancellableStream  # noqa: PLC0415
 
-        def answered(response: requests.Response, *_: Any, **__: Any) -> None:
-            # docker-py's `build` keeps the response for itself; this is the object that can close it from outside.
-            stream: CancellableStream[str] = CancellableStream(iter(()), response)
-            self._stop.closes(lambda: _close(stream))
-
-        client.hooks["response"].append(answered)
+        # docker-py's `build` keeps the response for itself.
+        client.hooks["response"].append(lambda response, *_, **__: self._stop.closes(lambda: interrupt(response)))
         request, options = self._request, self._request.options
         finished = False
         try:
@@ -274,9 +269,3 @@ def _brief(text: str) -> str:
     if text.startswith("Step ") and " : LABEL " in text and len(text) > 120:
         return text.partition("=")[0] + "=...\n"
     return text
-
-
-def _close(stream: Any) -> None:
-    # A connection that just ended by itself, or one through ssh, which docker-py cannot close from outside.
-    with suppress(Exception):
-        stream.close()

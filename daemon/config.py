@@ -148,7 +148,7 @@ class Config:
         return {**result, **self.above}
 
 
-def load_config(  # noqa: PLR0913 -- each source of settings is one
+def load_config(
     *,
     roots_from_flags: Sequence[Path],
     flags: Mapping[str, Any],

@@ -18,7 +18,7 @@ from envkiln.cache.definition import Format
 from envkiln.cache.formats import choose, sniff
 from envkiln.cache.source import directory_of
 from envkiln.daemon.candidates import Listing, Rules, is_standard, is_structured, list_directory
-from envkiln.daemon.disk_tree import DigestCache, Fingerprint, fingerprint
+from envkiln.daemon.disk_tree import DigestCache, DiskTree, Fingerprint, fingerprint
 from envkiln.daemon.reading import WRAPPERS, read_candidate
 from envkiln.daemon.snapshot import Found, Ignored, Snapshot, add_to, depends_on, same_place
 
@@ -60,7 +60,7 @@ class _Look:
         self._root = root
         self._prefix = root if root.endswith("/") else f"{root}/"
         self._rules = rules
-        self._digests = digests
+        self._tree = DiskTree(Path(root), digests)
         self._environments = dict(previous.environments) if previous else {}
         self._problems = dict(previous.problems) if previous else {}
         self._listings = dict(previous.listings) if previous else {}
@@ -95,9 +95,14 @@ class _Look:
         self._visit_one(known, only=path)
         if path in self._listings:
             self.visit(path)
-        for place in (path, directory_of(path)):
+        # A build context counts the entries of its directories: also of those that are new between here and there.
+        place = path
+        while True:
             for file in self._readers.get(place, ()):
                 self._check(file)
+            if place == known:
+                break
+            place = directory_of(place)
         if not os.path.isfile(self._prefix + path):  # noqa: PTH113
             below = f"{path}/"
             for file in {file for place, files in self._readers.items() if place.startswith(below) for file in files}:
@@ -186,12 +191,11 @@ class _Look:
             fingerprint(prefix + name) == key for name, key in record.directories
         )
 
-
     def _put(self, path: str, before: Found | Ignored | None) -> None:
         """Read `path` and note what depends on what from now on."""
         self._checked.add(path)
         self._forget(path)
-        record = read_candidate(self._root, path, before, self._rules, self._digests)
+        record = read_candidate(self._tree, path, before, self._rules)
         self._records[path] = record
         self._dirty.add(directory_of(path))
         if isinstance(record, Ignored):
@@ -230,7 +234,11 @@ class _Look:
         if listing is None:
             return
         holders = self._holders(directory, listing)
-        winner = self._winner(listing, holders)
+        # Its own Dockerfile claims the rest of the directory once it has won, and so has no say in that.
+        others = holders and frozenset(
+            path for path in holders if directory_of(path) != directory or is_structured(path)
+        )
+        winner = self._winner(listing, others or None)
         if winner is not None and winner not in self._records:
             self._put(winner, None)
         for path in listing.candidates:
@@ -249,13 +257,14 @@ class _Look:
         has_conda = False
         for path in filter(is_standard, listing.candidates):
             name = path.rpartition("/")[2]
-            format_ = sniff(name, b"")
             if is_structured(path):
                 record = self._records.get(path)
                 if not isinstance(record, Found):
                     continue
-                format_ = record.format or format_
+                format_ = record.format or sniff(name, b"")
                 has_conda = True
+            else:
+                format_ = sniff(name, b"")  # these are what they are called
             # What lies beside a conda file is part of that, even where the conda file itself belongs elsewhere.
             beside = format_ is Format.REQUIREMENTS and has_conda
             if format_ is not None and not beside and self._may_stand(path, holders):

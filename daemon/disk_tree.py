@@ -52,9 +52,7 @@ class Fingerprint(NamedTuple):
 
 
 def of_stat(result: os.stat_result) -> Fingerprint:
-    return Fingerprint(
-        result.st_dev, result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns
-    )
+    return Fingerprint(result.st_dev, result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns)
 
 
 def fingerprint(path: str | Path) -> Fingerprint | None:

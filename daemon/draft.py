@@ -108,9 +108,11 @@ class Draft:
                 self.refusals.pop(alias, None)
 
     def have(self, image: KnownImage, seen: float) -> None:
+        failed = self.failures.pop(image.name, None) is not None
+        if failed or self.images.get(image.name) != image:
+            self.touched.update(self.wanted.get(image.name, ()))
         self.images[image.name] = image
         self.seen[image.name] = seen
-        self.failures.pop(image.name, None)
 
     def ask(self, reference: str, base: Base) -> Base:
         self.effects.append(ResolveBase(reference))
@@ -135,7 +137,9 @@ class Draft:
             forced = name in self.forced
             self.builds[name] = Build(name, id_, self.now, forced)
             self.effects.append(StartBuild(name, id_, forced))
-        self._derive(id_ for name in started for id_ in self.wanted[name])
+        building = {id_ for name in started for id_ in self.wanted[name]}
+        self.touched |= building
+        self._derive(building)
         return self._state(), tuple(self.effects)
 
     def _derive(self, ids: Iterable[str]) -> None:

@@ -1,9 +1,12 @@
 """The Docker Engine: what it has, what it is told, and what it says when it cannot."""
 
 import os
+import socket
 import threading
+import weakref
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +18,7 @@ from envkiln.daemon.builder import EngineUnavailable
 
 if TYPE_CHECKING:
     import docker
+    import requests
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 EVENT_ACTIONS = ("tag", "untag", "delete", "pull", "load", "import")
@@ -78,7 +82,7 @@ class EngineEvent:
 
 
 class Engine:
-    """Blocking calls to one engine, from any thread (each thread has its own connection).
+    """Blocking calls to one engine, from any thread (each call has a connection for itself).
 
     Every method raises EngineUnavailable when the engine does not answer in `timeout_s` or answers with an error of
     its own, and EngineRefused where it says no.
@@ -87,7 +91,8 @@ class Engine:
     def __init__(self, url: str | None = None, *, timeout_s: float = 10) -> None:
         self.url = url
         self._timeout_s = timeout_s
-        self._threads = threading.local()
+        self._idle: deque[docker.APIClient] = deque()
+        weakref.finalize(self, _close_all, self._idle)
 
     def ping(self) -> EngineInfo:
         with self._calling("ask for the version") as client:
@@ -201,7 +206,9 @@ class Engine:
         Ends within a second of `stop`; raises EngineUnavailable when the engine goes away.
         """
         ended = threading.Event()
-        client = self.new_client()  # its connection is closed under it to end: not the thread's shared one
+        client = self.new_client()  # its connection is interrupted to end: not the thread's shared one
+        responses: list[requests.Response] = []
+        client.hooks["response"].append(lambda response, *_, **__: responses.append(response))
         with self._mapped("listen to events"):
             # The engine takes fractions of a second; docker-py's annotation does not know.
             start: Any = since
@@ -210,7 +217,7 @@ class Engine:
             def end_on_stop() -> None:
                 while not ended.is_set():
                     if stop.wait(_STOP_LOOK_S):
-                        stream.close()
+                        interrupt(responses[-1])
                         return
 
             watcher = threading.Thread(target=end_on_stop, name="engine-events-stop", daemon=True)
@@ -243,21 +250,28 @@ class Engine:
             settings |= _context_settings()
         settings["use_ssh_client"] = str(settings.get("base_url", "")).startswith("ssh://")
         with self._mapped("connect"):
+            _knock(str(settings.get("base_url", "")))
             return docker.APIClient(**settings)
 
     @contextmanager
     def _calling(self, what: str, *, registry: bool = False) -> Iterator["docker.APIClient"]:
-        client: docker.APIClient | None = getattr(self._threads, "client", None)
-        if client is None:
-            client = self._threads.client = self.new_client()
+        # docker-py's clients are not meant for two threads at once, and dear to make: they are handed around.
+        try:
+            client = self._idle.pop()
+        except IndexError:
+            client = self.new_client()
         try:
             with self._mapped(what, registry=registry):
                 yield client
         except EngineUnavailable:
             # After a restart it may be another version: the next call asks again.
-            self._threads.client = None
             client.close()
+            _close_all(self._idle)
             raise
+        except EngineRefused:
+            self._idle.append(client)
+            raise
+        self._idle.append(client)
 
     @contextmanager
     def _mapped(self, what: str, *, registry: bool = False) -> Iterator[None]:
@@ -285,6 +299,7 @@ class Engine:
             ValueError,
             KeyError,
             TypeError,
+            AttributeError,
         ) as error:
             reason, hint = _trouble(error)
             raise EngineUnavailable(
@@ -293,6 +308,31 @@ class Engine:
 
     def _where(self) -> str:
         return self.url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
+
+
+def _close_all(clients: "deque[docker.APIClient]") -> None:
+    with suppress(IndexError):
+        while True:
+            clients.pop().close()
+
+
+def _knock(url: str) -> None:
+    """Raise OSError where nothing listens: docker-py would leave the socket that it cannot connect open."""
+    scheme, _, path = url.partition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(5)
+            probe.connect(f"/{path.lstrip('/')}")
+
+
+def interrupt(response: "requests.Response") -> None:
+    """End a response that another thread is reading: its read returns, and it closes the connection.
+
+    Not docker-py's way, which closes the socket under the reader: the number may be another file's by then.
+    """
+    # A connection that just ended by itself; or one through ssh, which has no half to shut down.
+    with suppress(Exception):
+        response.raw.shutdown()
 
 
 def _context_settings() -> dict[str, Any]:

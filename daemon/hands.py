@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from envkiln.daemon.builders import BuilderSettings, choose_builder
 from envkiln.daemon.config import Config, EnvironmentSettings
 from envkiln.daemon.digests import resolve_base
 from envkiln.daemon.engine import Engine, EngineInfo
+from envkiln.daemon.engine_watch import EngineWatch
 from envkiln.daemon.events import (
     AliasSet,
     BuildEnded,
     CancelBuild,
     Effect,
     Ending,
-    Event,
     Problem,
     ResolveBase,
     SetAlias,
@@ -28,6 +28,7 @@ from envkiln.daemon.events import (
 )
 from envkiln.daemon.labels import is_ours, labels_for
 from envkiln.daemon.logs import LogFiles
+from envkiln.daemon.loop import Loop
 from envkiln.daemon.obtain import Obtainer
 from envkiln.daemon.roots import Roots
 from envkiln.daemon.state import Environment, movable_base
@@ -45,7 +46,8 @@ class Hands:
         logs: LogFiles,
         index: Index,
         roots: Roots,
-        post: Callable[[Event], None],
+        loop: Loop,
+        engine_watch: EngineWatch,
     ) -> None:
         self._engine = engine
         self._obtainer = obtainer
@@ -53,18 +55,16 @@ class Hands:
         self._logs = logs
         self._index = index
         self._roots = roots
-        self._post = post
+        self._loop = loop
+        self._engine_watch = engine_watch
         self._builds: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._tagging = asyncio.Lock()
-        self.environments: Callable[[], Mapping[str, Environment]] = dict
-        self.engine_info: Callable[[], EngineInfo | None] = lambda: None
-        self.recorded_digests: Callable[[], Mapping[str, str]] = dict
 
     def perform(self, effect: Effect) -> None:
         match effect:
             case StartBuild(name):
-                task = self._run(self._build(effect, self.environments()[effect.id]))
+                task = self._run(self._build(effect, self._loop.state.environments[effect.id]))
                 self._builds[name] = task
                 task.add_done_callback(lambda _: self._builds.pop(name, None))
             case CancelBuild(name):
@@ -101,7 +101,7 @@ class Hands:
         except Exception as error:  # noqa: BLE001 -- our bug: shown on the environment, and everything else goes on
             problem = Problem(f"internal error: {error!r}", "please report it with the log", turn=Turn.BUG)
             ended = BuildEnded(effect.name, Ending.FAILED, problem=problem)
-        self._post(ended)
+        self._loop.post(ended)
         if ended.ending is not Ending.FOUND:
             record = {"image": effect.name, "started": started, "ending": ended.ending.value}
             record |= {"seconds": ended.seconds, "log": str(path), "problem": ended.problem and str(ended.problem)}
@@ -110,19 +110,19 @@ class Hands:
     async def _obtain(self, effect: StartBuild, environment: Environment, log_path: Path) -> BuildEnded:
         settings = environment.sighting.settings
         request = build_request(environment, self._roots)
-        builder = await asyncio.to_thread(make_builder, settings, self._config, self.engine_info(), log_path)
+        builder = await asyncio.to_thread(make_builder, settings, self._config, self._engine_watch.info, log_path)
         if effect.forced:
             request = replace(request, options=replace(request.options, no_cache=True))
         return await self._obtainer.obtain(builder, request, lambda _: None, forced=effect.forced)
 
     async def _resolve(self, reference: str) -> None:
-        event = await resolve_base(self._engine, reference, self.recorded_digests())
-        self._post(event)
+        event = await resolve_base(self._engine, reference, self._engine_watch.digests)
+        self._loop.post(event)
 
     async def _set_alias(self, effect: SetAlias) -> None:
         # One at a time: two changes of one alias keep their order.
         async with self._tagging:
-            self._post(await asyncio.to_thread(set_alias, self._engine, effect))
+            self._loop.post(await asyncio.to_thread(set_alias, self._engine, effect))
 
 
 def build_request(environment: Environment, roots: Roots) -> BuildRequest:

@@ -28,9 +28,10 @@ def judge(environment: Environment, facts: Facts) -> tuple[Phase, str]:
     build = facts.builds.get(name)
     if build is not None and not build.cancelling:
         return Phase.BUILDING, "building" if build.id == environment.sighting.id else f"built for {build.id}"
-    if name in facts.images and name not in facts.forced:
+    builds = environment.sighting.settings.build
+    if name in facts.images and not (builds and name in facts.forced):
         return Phase.READY, _why_ready(environment, name, facts)
-    if not environment.sighting.settings.build:
+    if not builds:
         return Phase.NAMED, "the setting `build` is false"
     failure = facts.failures.get(name)
     return _why_not_ready(failure, facts.why.get(name), facts.now)

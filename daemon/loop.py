@@ -20,9 +20,9 @@ def clock() -> Now:
 class Loop:
     """Owns the state. `post` may be called from any thread; everything else runs on the event loop."""
 
-    def __init__(self, state: State, perform: Callable[[Effect], None]) -> None:
+    def __init__(self, state: State, perform: Callable[[Effect], None] = lambda _: None) -> None:
         self.state = state
-        self._perform = perform
+        self.perform = perform
         self._observers: list[Observer] = []
         self._events: asyncio.Queue[Event | asyncio.Event] = asyncio.Queue()
         self._running = asyncio.get_running_loop()
@@ -44,9 +44,9 @@ class Loop:
         """Apply events until cancelled."""
         while True:
             now = clock()
-            wake = next_wake(self.state, now)
+            wake = next_wake(self.state)
             try:
-                async with asyncio.timeout(None if wake is None else wake - now.monotonic):
+                async with asyncio.timeout(None if wake is None else max(0.0, wake - now.monotonic)):
                     event = await self._events.get()
             except TimeoutError:
                 event = Tick()
@@ -59,6 +59,6 @@ class Loop:
         before = self.state
         self.state, effects = step(before, event, clock())
         for effect in effects:
-            self._perform(effect)
+            self.perform(effect)
         for observer in self._observers:
             observer(event, before, self.state)

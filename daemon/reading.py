@@ -1,7 +1,6 @@
 """One candidate file: is it a definition, what does it say, and what does the answer depend on?"""
 
 import os
-from pathlib import Path
 from typing import Final
 
 from envkiln.cache.definition import EnvironmentDefinition, Format
@@ -9,7 +8,7 @@ from envkiln.cache.errors import DefinitionError
 from envkiln.cache.formats import read_definition, sniff
 from envkiln.cache.source import RecordingTree, SourceEntry, SourceTree, directory_of
 from envkiln.daemon.candidates import Rules, is_standard
-from envkiln.daemon.disk_tree import DigestCache, DiskTree, Fingerprint, fingerprint
+from envkiln.daemon.disk_tree import DiskTree, Fingerprint, fingerprint
 from envkiln.daemon.snapshot import Found, Ignored
 
 WRAPPERS: Final = (Format.AZUREML_V1, Format.AZUREML_V2)
@@ -36,15 +35,13 @@ class _Primed:
         return self._tree.entries(directory)
 
 
-def read_candidate(
-    root: str, path: str, before: Found | Ignored | None, rules: Rules, digests: DigestCache
-) -> Found | Ignored:
+def read_candidate(tree: DiskTree, path: str, before: Found | Ignored | None, rules: Rules) -> Found | Ignored:
     """Return what the file `path` is, and the fingerprints of all that was asked for to say so; never raises OSError.
 
     While a definition cannot be read, what belonged to it `before` stays with it: a typing error in one file must
     not turn its parts into environments.
     """
-    tree = DiskTree(Path(root), digests)
+    tree.seen.clear()
     recording = RecordingTree(tree)
     format_: Format | None = None
     result: EnvironmentDefinition | DefinitionError
@@ -53,7 +50,7 @@ def read_candidate(
         data = tree.read(path)
     except (FileNotFoundError, IsADirectoryError):
         # Gone since it was listed, or a link to nothing or to a directory.
-        return Ignored(fingerprint(f"{root}/{path}"))
+        return Ignored(fingerprint(f"{tree.root}/{path}"))
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "make it a plain file that this user can read, or a link to one below the watched directory"

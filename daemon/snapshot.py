@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Final
 
 import msgspec
+
 from envkiln.cache.definition import EnvironmentDefinition, Format
 from envkiln.cache.errors import DefinitionError
 from envkiln.daemon.candidates import Listing, Rules
@@ -70,8 +71,8 @@ def add_to(index: dict[str, tuple[str, ...]], key: str, file: str) -> None:
 
 
 def depends_on(found: Found) -> set[str]:
-    """Return the paths other than its own file that `found` depends on."""
-    return {path for path, _ in (*found.inputs, *found.directories)} - {found.file}
+    """Return the paths other than its own file that `found` depends on or claims."""
+    return {path for path, _ in (*found.inputs, *found.directories)}.union(found.claims) - {found.file}
 
 
 class _StoredFound(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -143,7 +144,7 @@ def snapshot_from_json(data: bytes) -> Snapshot | None:
         records[found.file] = found
         if found.id:
             environments[found.id] = found
-        if len(found.inputs) > 1 or found.directories:
+        if len(found.inputs) > 1 or found.directories or found.claims:
             for path in depends_on(found):
                 add_to(readers, path, found.file)
         if found.context is not None:

@@ -1,8 +1,9 @@
 """Everything the daemon believes, as one frozen value. `step.step` makes the next one; nothing else does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain
 
 from envkiln.cache.definition import EnvironmentDefinition, ImageReference
 from envkiln.cache.identity import Identity, base_image_of
@@ -141,18 +142,22 @@ def movable_base(sighting: Sighting) -> ImageReference | None:
     return None if base.digest or sighting.settings.base_image_digest == "ignore" else base
 
 
-def next_wake(state: State, now: Now) -> float | None:
-    """Return the monotonic time after `now` at which a Tick has something to do, None if there is none."""
-    times: Iterator[float | None] = (
-        time
-        for source in (
-            (failure.retry_at for failure in state.failures.values()),
-            (base.due for base in state.bases.values() if not base.asking),
-            (refusal.retry_at for refusal in state.refusals.values()),
-        )
-        for time in source
+def next_wake(state: State) -> float | None:
+    """Return the monotonic time at which a Tick has something to do, None if there is none.
+
+    It may have passed, when other events came just then: until there was a Tick, the time stays.
+    """
+    times = chain(
+        (failure.retry_at for name, failure in state.failures.items() if _waits(state, name)),
+        (base.due for base in state.bases.values() if not base.asking),
+        (refusal.retry_at for refusal in state.refusals.values()),
     )
-    return min((time for time in times if time is not None and time > now.monotonic), default=None)
+    return min((time for time in times if time is not None), default=None)
+
+
+def _waits(state: State, name: str) -> bool:
+    """Return whether an environment waits for the next try: one whose time has come is queued, or needs none."""
+    return any(state.environments[id_].phase is Phase.FAILED for id_ in state.wanted.get(name, ()))
 
 
 def is_idle(state: State) -> bool:

@@ -82,7 +82,6 @@ def _images_listed(event: ImagesListed, draft: Draft) -> None:
         draft.touched.update(draft.environments)
     for name in {**draft.images, **event.images}:
         image = event.images.get(name)
-        known = draft.images.get(name)
         if draft.seen.get(name, 0.0) > event.asked_at:
             continue  # what we know is newer than this list
         if image is not None:
@@ -91,7 +90,6 @@ def _images_listed(event: ImagesListed, draft: Draft) -> None:
             del draft.images[name]
             draft.seen.pop(name, None)
             draft.why[name] = "its image was removed"
-        if image != known:
             draft.touched.update(draft.wanted.get(name, ()))
 
 
@@ -122,7 +120,8 @@ def _build_ended(event: BuildEnded, draft: Draft) -> None:
         draft.why[name] = f"built in {event.seconds:.1f} s" if built else "an image of this content exists"
     if event.problem is not None and name in draft.wanted:
         count = (draft.failures[name].count if name in draft.failures else 0) + 1
-        wait = min(FIRST_BACK_OFF_S * 2 ** (count - 1), LONGEST_BACK_OFF_S)
+        # The exponent is limited: after a week of failures the power would be no float any more.
+        wait = min(FIRST_BACK_OFF_S * 2 ** min(count - 1, 10), LONGEST_BACK_OFF_S)
         passing = event.passing or event.ending is Ending.INTERRUPTED
         draft.failures[name] = Failure(event.problem, count, draft.now.monotonic + wait if passing else None)
     if build is not None and build.forced and not build.cancelling and event.ending is not Ending.INTERRUPTED:
@@ -148,7 +147,7 @@ def _alias_set(event: AliasSet, draft: Draft) -> None:
 @_note.register
 def _build_requested(event: BuildRequested, draft: Draft) -> None:
     environment = draft.environments.get(event.id)
-    if environment is not None and environment.wanted is not None:
+    if environment is not None and environment.wanted is not None and environment.sighting.settings.build:
         draft.forced.add(environment.wanted)
         draft.failures.pop(environment.wanted, None)
         draft.why[environment.wanted] = "a build was asked for"

@@ -1,9 +1,11 @@
 """Keeps every environment's last view in the index, for queries while the service is down."""
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
+
 from envkiln.cache.index import Index
 from envkiln.daemon.state import State
 from envkiln.daemon.views import environment_view
@@ -45,4 +47,4 @@ class ViewStore:
         views: dict[str, dict[str, Any]] = {
             id_: msgspec.to_builtins(environment_view(state, id_)) for id_ in sorted(there)
         }
-        self._index.store_views(views, dirty - there)
+        self._index.store_views(views, dirty - there, time.time())

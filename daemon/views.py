@@ -1,6 +1,7 @@
 """What people and programs are shown of an environment: pure, made from the state, stable in its field names."""
 
 import msgspec
+
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.redact import redact
 from envkiln.daemon.aliases import aliases_of

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from envkiln.daemon.candidates import SKIPPED
-from envkiln.daemon.inotify import LIMITS, LoudObserver
-from envkiln.daemon.mounts import needs_polling
 from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
@@ -25,6 +22,10 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserverVFS
+
+from envkiln.daemon.candidates import SKIPPED
+from envkiln.daemon.inotify import LIMITS, LoudObserver
+from envkiln.daemon.mounts import needs_polling
 
 OnChange = Callable[[frozenset[str] | None], None]
 Polling = Literal["auto", "always", "never"]
@@ -133,7 +134,8 @@ class Watcher:
         return needs_polling(mountinfo, Path(real)) is not None
 
     def _explain_limit(self) -> None:
-        meanwhile = "some changes are seen late" if self._polling == "never" else "until envkiln starts again, it is polled"
+        never = self._polling == "never"
+        meanwhile = "some changes are seen late" if never else "until envkiln starts again, it is polled"
         self.problem = f"{self._root}: {_MORE[self._limit]} ({meanwhile})"
 
     def _fall_back(self, limit: int, real: str) -> None:

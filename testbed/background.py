@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steps import TestbedError, last_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 
 def running_pid(pidfile: Path, mark: str) -> int | None:
@@ -26,9 +29,7 @@ def running_pid(pidfile: Path, mark: str) -> int | None:
     return pid if mark.encode() in command and state != "Z" else None
 
 
-def start(
-    command: Sequence[str | Path], log: Path, env: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str | Path], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own; its output is appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:

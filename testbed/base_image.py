@@ -7,10 +7,9 @@ import os
 import shutil
 import tarfile
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from debian import machine_suite
-from engine import Engine
-from layout import Layout
 from rootfs import (
     CONDA_ROOT,
     PACKAGES,
@@ -21,6 +20,10 @@ from rootfs import (
     write_additions,
 )
 from steps import TestbedError, step
+
+if TYPE_CHECKING:
+    from engine import Engine
+    from layout import Layout
 
 LABEL = "envkiln.testbed"
 RECIPE_LABEL = "envkiln.testbed.recipe"
@@ -86,9 +89,7 @@ def _make_current(layout: Layout, engine: Engine, files: dict[str, bytes], recip
         engine.api.import_image(CURRENT.image, settings, tar(root))
 
 
-def _build_on_public(
-    layout: Layout, engine: Engine, files: dict[str, bytes], settings: list[str]
-) -> str:
+def _build_on_public(layout: Layout, engine: Engine, files: dict[str, bytes], settings: list[str]) -> str:
     """Without root on Debian: the engine pulls Debian's public image and installs into it."""
     suite = machine_suite()
     additions = layout.root / "additions"
@@ -96,8 +97,7 @@ def _build_on_public(
     write_additions(layout, additions, files, PUBLIC_PYTHON.get(suite, "3.11"))
     lines = [
         f"FROM debian:{suite}-slim",
-        f"RUN apt-get update && apt-get install -y --no-install-recommends {' '.join(PACKAGES)}"
-        " && rm -rf /var/lib/apt/lists/*",
+        f"RUN apt-get update && apt-get install -y --no-install-recommends {' '.join(PACKAGES)}",
         f"COPY {CONDA_ROOT.partition('/')[0]} /{CONDA_ROOT.partition('/')[0]}",
         "COPY etc /etc",
         *settings,

@@ -16,10 +16,13 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steps import TestbedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CANDIDATES = [f"172.31.{number}" for number in range(200, 255)]
 SIOCSIFFLAGS = 0x8914
@@ -45,9 +48,7 @@ class Bridge:
             if not self._exists():
                 self._create()
         except OSError as error:
-            raise TestbedError(
-                f"cannot make a network bridge: {error}", "the engine needs CAP_NET_ADMIN"
-            ) from error
+            raise TestbedError(f"cannot make a network bridge: {error}", "the engine needs CAP_NET_ADMIN") from error
         for rule in self._rules():
             if not self._iptables("-C", rule) and not self._iptables("-I", rule):
                 return "bridge without a way out (no NAT here): use the host's network"
@@ -113,10 +114,7 @@ def free_network() -> str:
     for route in routes:
         fields = route.split()
         # Addresses and masks are hexadecimal numbers in the machine's byte order.
-        target, mask = (
-            ipaddress.IPv4Address(int(fields[column], 16).to_bytes(4, sys.byteorder))
-            for column in (1, 7)
-        )
+        target, mask = (ipaddress.IPv4Address(int(fields[column], 16).to_bytes(4, sys.byteorder)) for column in (1, 7))
         if int(mask):  # not the default route, which overlaps everything
             taken.append(ipaddress.IPv4Network(f"{target}/{mask}", strict=False))
     for candidate in CANDIDATES:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from debian import Apt, unpack
-from layout import Layout
 from steps import TestbedError, run, step
+
+if TYPE_CHECKING:
+    from layout import Layout
 
 # Debian 12 has no docker-buildx; the one of testing is content with glibc 2.34.
 SUITES = ("testing", "trixie")

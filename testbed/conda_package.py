@@ -9,10 +9,12 @@ import json
 import os
 import tarfile
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Any fixed time will do: the same content must give the same archive.
 TIMESTAMP_MS = 1_700_000_000_000

@@ -11,11 +11,14 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steps import TestbedError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 DEFAULT_ADDRESS = "http://deb.debian.org/debian"
 DEFAULT_SUITE = "bookworm"

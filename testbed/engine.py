@@ -10,14 +10,17 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import background
 from bridge import Bridge, can_filter
 from debian import Apt, machine_suite, sysroot_environment, unpack
 from engine_api import EngineApi
-from layout import Layout
 from mounts import remove_tree
 from steps import TestbedError, is_stamped, stamp, step
+
+if TYPE_CHECKING:
+    from layout import Layout
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 PACKAGES = ("docker.io", "containerd", "runc", "tini", "iptables")

@@ -7,10 +7,12 @@ import http.client
 import json
 import socket
 import urllib.parse
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steps import TestbedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -110,7 +112,5 @@ class EngineApi:
         headers["Connection"] = "close"
         # An engine that refuses a long body answers and closes: read the answer.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request(
-                method, path, body=body, headers=headers, encode_chunked=body is not None
-            )
+            connection.request(method, path, body=body, headers=headers, encode_chunked=body is not None)
         return connection.getresponse()

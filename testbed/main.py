@@ -11,9 +11,9 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from base_image import CURRENT, OLD, provide_base_images, remove_images
 from buildx import provide_buildx
@@ -23,6 +23,9 @@ from layout import Layout
 from mounts import remove_tree
 from serve import address, provide_server, stop_server
 from steps import TestbedError, complain, step, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 PROJECT = Path(__file__).resolve().parent.parent
 HELP = {
@@ -99,9 +102,7 @@ def status(layout: Layout) -> None:
     print("engine:        ", engine.describe() if engine else "down")
     print("channel server:", address(layout) or "down")
     images = [
-        variant.image
-        for variant in (CURRENT, OLD)
-        if engine and engine.api.image_labels(variant.image) is not None
+        variant.image for variant in (CURRENT, OLD) if engine and engine.api.image_labels(variant.image) is not None
     ]
     print("base images:   ", ", ".join(images) or "none")
     print("facts:         ", layout.facts if layout.facts.exists() else "none")

@@ -69,9 +69,7 @@ def copy_interpreter(root: Path, patchelf: Path) -> None:
     packages.mkdir()
     (packages / "README.txt").write_text("Installed packages go here.\n")
     # A build with --enable-shared has its code in libpython; Debian's does not.
-    shared = Path(str(sysconfig.get_config_var("LIBDIR"))) / str(
-        sysconfig.get_config_var("INSTSONAME")
-    )
+    shared = Path(str(sysconfig.get_config_var("LIBDIR"))) / str(sysconfig.get_config_var("INSTSONAME"))
     if ".so" in shared.name and shared.exists():
         shutil.copy2(shared, root / "lib" / shared.name)
         (root / "lib" / shared.name).chmod(0o755)

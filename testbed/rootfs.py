@@ -6,14 +6,18 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from debian import Apt, machine_suite, sources_of, sysroot_environment, unpack
-from layout import Layout
 from mounts import remove_tree
 from steps import TestbedError, is_stamped, run, stamp
 from wheels import install_into
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from layout import Layout
 
 # The standard library's package brings every shared library that an interpreter
 # copied from the machine wants (OpenSSL, SQLite, ...).
@@ -110,9 +114,7 @@ def content_hash(files: dict[str, bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def write_additions(
-    layout: Layout, root: Path, files: dict[str, bytes], python_version: str
-) -> None:
+def write_additions(layout: Layout, root: Path, files: dict[str, bytes], python_version: str) -> None:
     """Lay out below `root` what is added to Debian, in place of an earlier addition."""
     shutil.rmtree(root / CONDA_ROOT, ignore_errors=True)
     for path, content in files.items():
@@ -129,8 +131,7 @@ def tar(root: Path) -> Iterator[bytes]:
     command = ["tar", "--create", "--numeric-owner", "--format=gnu"]
     command += ["--sort=name", "--exclude=./dev/*", "-C", str(root), "."]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        while chunk := process.stdout.read(CHUNK):
+        while process.stdout and (chunk := process.stdout.read(CHUNK)):
             yield chunk
     if process.returncode:
         raise TestbedError(f"tar ended with {process.returncode}")

@@ -96,9 +96,7 @@ def provide_server(layout: Layout) -> str:
             log = layout.server / "server.log"
             command: list[str | Path] = [sys.executable, Path(__file__).resolve(), layout.root]
             process = background.start(command, log, os.environ)
-            background.wait_until(
-                lambda: address(layout) is not None, process, log, "the channel", START_DEADLINE
-            )
+            background.wait_until(lambda: address(layout) is not None, process, log, "the channel", START_DEADLINE)
             where = str(address(layout))
             current.note = where
     return where

@@ -7,9 +7,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 SHOWN_LINES = 15
 
@@ -73,9 +76,7 @@ def run(
     output = done.stdout.decode(errors="replace")
     if done.returncode:
         said = (done.stderr.decode(errors="replace") + output).strip()
-        raise TestbedError(
-            f"`{' '.join(words)}` ended with {done.returncode}:\n{last_lines(said)}", hint
-        )
+        raise TestbedError(f"`{' '.join(words)}` ended with {done.returncode}:\n{last_lines(said)}", hint)
     return output
 
 

@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from debian import Apt, machine_suite, unpack
-from layout import Layout
 from steps import is_stamped, run, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from layout import Layout
 
 NO_INDEX = "pip must reach a package index: see `python3 -m pip config list`"
 
@@ -77,9 +81,7 @@ def download(layout: Layout, requirements: Sequence[str]) -> list[Path]:
     return sorted(layout.wheels.glob("*.whl"))
 
 
-def install_into(
-    layout: Layout, target: Path, requirements: Sequence[str], python_version: str
-) -> None:
+def install_into(layout: Layout, target: Path, requirements: Sequence[str], python_version: str) -> None:
     """Install wheels with their dependencies below `target`, for a given Python version."""
     run(
         [

@@ -72,6 +72,7 @@ def test_a_build_context_is_read(build: str, directory: str, dockerfile: str) ->
 
 
 ROUTE = "{path: /, port: 1}"
+ROUTES = f"name: a\nimage: b\ninference_config: {{liveness_route: {ROUTE}, readiness_route: {ROUTE}, scoring_route: "
 
 
 # The messages of azure-ai-ml 1.35.2, observed; the build part and `azureml:` are envkiln's own.
@@ -94,7 +95,11 @@ ROUTE = "{path: /, port: 1}"
         ("name: a\nimage: '{{b}}:1'\n", "'{{b}}:1' is not an image reference", 3),
         ("name: a\nimage: azureml:b:1\n", "'azureml:b:1' refers to a registered environment", 3),
         ("name: a\nimage: azureml://registries/r\n", "'azureml://registries/r' refers to a registered", 3),
-        ("name: a\nimage: b\nconda_file: no.yml\n", "Can't find directory or file in resolved absolute path: e/no.yml", 4),
+        (
+            "name: a\nimage: b\nconda_file: no.yml\n",
+            "Can't find directory or file in resolved absolute path: e/no.yml",
+            4,
+        ),
         ("name: a\nimage: b\nconda_file: c\n", "Can't find directory or file in resolved absolute path: e/c", 4),
         ("name: a\nimage: b\nconda_file: https://x/y.yml\n", "the conda file 'https://x/y.yml' is remote", 4),
         ("name: a\nimage: b\nconda_file: ../../x.yml\n", "the path '../../x.yml' leads out", 4),
@@ -106,21 +111,23 @@ ROUTE = "{path: /, port: 1}"
         ("name: a\nbuild: ctx\n", "build: Invalid input type.", 3),
         ("name: a\nbuild: {}\n", "Missing Docker build context location", 3),
         ("name: a\nbuild: {path: ctx, args: 1}\n", "args: Unknown field.", 3),
-        ("name: a\nbuild: {path: no}\n", "Can't find directory or file in resolved absolute path: e/no", 3),
-        ("name: a\nbuild: {path: 'https://github.com/a/b'}\n", "the build context 'https://github.com/a/b' is remote", 3),
+        ("name: a\nbuild: {path: nope}\n", "Can't find directory or file in resolved absolute path: e/nope", 3),
+        (
+            "name: a\nbuild: {path: 'https://github.com/a/b'}\n",
+            "the build context 'https://github.com/a/b' is remote",
+            3,
+        ),
         ("name: a\nbuild: {path: 'git@github.com:a/b'}\n", "the build context 'git@github.com:a/b' is remote", 3),
         ("name: a\nbuild: {path: c}\n", "Missing Dockerfile path: there is no file 'e/c/Dockerfile'", 3),
         ("name: a\nbuild: {path: c, dockerfile_path: ../ctx/Dockerfile}\n", "Missing Dockerfile path: '../ctx", 3),
         ("name: a\nimage: b\ninference_config: {}\n", "liveness_route: Missing data for required field.", 4),
         (
-            f"name: a\nimage: b\ninference_config: {{liveness_route: {ROUTE}, readiness_route: {ROUTE}, "
-            "scoring_route: {path: 1, port: 1}}\n",
+            f"{ROUTES}{{path: 1, port: 1}}}}\n",
             "path: Not a valid string.",
             4,
         ),
         (
-            f"name: a\nimage: b\ninference_config: {{liveness_route: {ROUTE}, readiness_route: {ROUTE}, "
-            "scoring_route: {path: /, port: x}}\n",
+            f"{ROUTES}{{path: /, port: x}}}}\n",
             "port: Not a valid integer.",
             4,
         ),

@@ -90,7 +90,9 @@ def test_what_will_not_do_what_is_meant_is_warned_about_with_its_line(item: str,
     assert warning in text
 
 
-@pytest.mark.parametrize("item", ["python", "python=3.9", "conda-forge::python >=3", "'python>3,<4'", "sel(win): python"])
+@pytest.mark.parametrize(
+    "item", ["python", "python=3.9", "conda-forge::python >=3", "'python>3,<4'", "sel(win): python"]
+)
 def test_a_python_is_recognised(item: str) -> None:
     assert read(f"dependencies:\n- numpy<2,>1\n- {item}\n").warnings == ()
 
@@ -104,7 +106,7 @@ def test_a_missing_python_is_warned_about(item: str) -> None:
 
 def test_local_files_of_the_pip_part_become_files_beside_the_specification() -> None:
     definition = read(
-        "dependencies:\n- python\n- pip:\n  - -r a/b.txt\n  - --constraint=c.txt\n  - ./w.whl[x] ; python_version > '3'\n",
+        "dependencies:\n- python\n- pip:\n  - -r a/b.txt\n  - --constraint=c.txt\n  - ./w.whl[x] ; python > '3'\n",
         **{
             "a/b.txt": b"-rd.txt\nnumpy\n# -r no.txt\nhttps://a/x.whl\n--requirement \\\n  'e f.txt'\n",
             "a/d.txt": b"-r b.txt\nw2.tar.gz --hash=sha256:0\n",
@@ -130,7 +132,13 @@ def test_local_files_of_the_pip_part_become_files_beside_the_specification() -> 
 
 @pytest.mark.parametrize(
     "item",
-    ["-r https://a/b.txt [--no-deps]", "git+https://a/b.git", "a @ https://b/c.whl", "-e git+https://a/b#egg=c", "a[b]"],
+    [
+        "-r https://a/b.txt [--no-deps]",
+        "git+https://a/b.git",
+        "a @ https://b/c.whl",
+        "-e git+https://a/b#egg=c",
+        "a[b]",
+    ],
 )
 def test_what_lies_elsewhere_stays_as_it_is(item: str) -> None:
     definition = read(f"dependencies:\n- python\n- pip:\n  - {item}\n")

@@ -93,6 +93,11 @@ def test_the_amlignore_wins_over_the_gitignore() -> None:
     assert kept(files) == {"Dockerfile", ".gitignore", "a.log"}
 
 
+def test_a_pattern_for_a_directory_leaves_out_what_is_below_it() -> None:
+    files = {".amlignore": b"/*\n!/src/\n!src/b\n", "data/deep/x": b"", "src/a": b"", "src/b": b"", "x": b""}
+    assert kept(files) == {"Dockerfile", "src/a", "src/b"}
+
+
 def test_only_the_gitignore_of_the_root_counts() -> None:
     assert "a/b.txt" in kept({"a/.gitignore": b"*\n", "a/b.txt": b""})
 
@@ -164,7 +169,7 @@ def test_a_dockerfile_in_an_ignored_directory_stays_in() -> None:
     "ignores",
     [
         {".gitignore": b"node_modules/\n"},
-        {".gitignore": b"node_modules/\n!/src/keep\n!*/keep/x\n/other\n"},
+        {".gitignore": b"node_modules/\n!/src/keep\n/other\n"},
         {".dockerignore": b"**/node_modules\n!README.md\n!src/**\n"},
         {".dockerignore": b"*\n!src\n"},
     ],
@@ -183,7 +188,7 @@ def test_only_the_dockerfile_and_ignore_files_are_read() -> None:
             assert path.rpartition("/")[2].startswith(("Dockerfile", ".")), path
             return super().read(path)
 
-        def digest(self, path: str) -> str:
+        def digest(self, path: str) -> str:  # noqa: ARG002
             return "0" * 64
 
     assert len(context(Closed({"Dockerfile": DOCKERFILE, "secret": b"", "a/b": b""})).files) == 4
@@ -211,6 +216,14 @@ def test_a_dockerfile_that_cannot_be_built_is_refused(data: bytes, place: str, m
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("name", [".amlignore", ".dockerignore"])
+def test_a_pattern_that_is_none_is_an_error_at_its_line(name: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        context(MemoryTree({"Dockerfile": DOCKERFILE, name: b"a\n[z-a]\n"}))
+    assert caught.value.place == f"{name}:2"
+    assert caught.value.hint
+
+
 def test_a_missing_dockerfile_has_the_message_of_azure_ml() -> None:
     with pytest.raises(DefinitionError) as caught:
         context(MemoryTree({"x": b""}))
@@ -219,7 +232,7 @@ def test_a_missing_dockerfile_has_the_message_of_azure_ml() -> None:
 
 def test_a_file_that_cannot_be_read_is_named() -> None:
     class Locked(MemoryTree):
-        def digest(self, path: str) -> str:
+        def digest(self, path: str) -> str:  # noqa: ARG002
             raise PermissionError(13, "Permission denied")
 
     with pytest.raises(DefinitionError) as caught:

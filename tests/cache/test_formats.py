@@ -127,7 +127,9 @@ def test_a_file_that_is_no_definition_is_refused_with_what_it_is(name: str, data
     assert refusal(name, data).message == caught.value.message
 
 
-@pytest.mark.parametrize("path", ["gone.yml", "env.yml", "requirements.txt", "azureml_environment.json", "x/Dockerfile"])
+@pytest.mark.parametrize(
+    "path", ["gone.yml", "env.yml", "requirements.txt", "azureml_environment.json", "x/Dockerfile"]
+)
 def test_a_missing_main_file_is_a_definition_error(path: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         read_definition(MemoryTree({}), path)
@@ -138,7 +140,7 @@ def test_a_missing_main_file_is_a_definition_error(path: str) -> None:
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), IsADirectoryError(21, "Is a directory")])
 def test_an_unreadable_main_file_is_a_definition_error(path: str, error: OSError) -> None:
     class Broken(MemoryTree):
-        def read(self, path: str) -> bytes:
+        def read(self, path: str) -> bytes:  # noqa: ARG002
             raise error
 
     with pytest.raises(DefinitionError) as caught:

@@ -18,7 +18,16 @@ BASE = ImageReference.parse(
     "mcr.microsoft.com/azureml/intelmpi2018.3-ubuntu16.04:20200821.v1"
     "@sha256:8cee6f674276dddb23068d2710da7f7f95b119412cc482675ac79ba45a4acf99"
 )
-EXAMPLE = "name: pytorch\nchannels:\n    - defaults\n    - pytorch\ndependencies:\n    - python=3.7\n    - pytorch\n    - torchvision\n"
+EXAMPLE = """\
+name: pytorch
+channels:
+    - defaults
+    - pytorch
+dependencies:
+    - python=3.7
+    - pytorch
+    - torchvision
+"""
 
 
 def conda_name(text: str) -> str:

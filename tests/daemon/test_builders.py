@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from envkiln.cache.definition import EnvironmentDefinition, Format, ImageReference
 from envkiln.cache.identity import identify
 from envkiln.cache.source import MemoryTree
@@ -148,8 +149,8 @@ def test_a_cancelled_limit_waits_for_the_end_of_its_build() -> None:
 
 
 def test_lines_and_messages_are_cleaned_of_controls_and_secrets() -> None:
-    secret = "\x1b[31mfrom https://me:s3cret@host/x\x1b[0m\tok\x07"
-    inner = _Scripted(_says(secret, error=BuildFailed("cannot reach http://me:s3cret@host")))
+    said = "\x1b[31mfrom https://me:s3cret@host/x\x1b[0m\tok\x07"
+    inner = _Scripted(_says(said, error=BuildFailed("cannot reach http://me:s3cret@host")))
     lines: list[str] = []
     with pytest.raises(BuildFailed) as raised:
         _run(Cleaned(inner).build(REQUEST, lines.append))
@@ -161,7 +162,7 @@ def test_the_log_file_is_private_live_and_complete(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "build.log"
     seen: list[str] = []
 
-    async def script(log: Log) -> None:  # noqa: RUF029 -- a builder is one
+    async def script(log: Log) -> None:
         log("first")
         seen.append(path.read_text())
         log("second \udcff")

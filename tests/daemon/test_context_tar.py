@@ -5,6 +5,7 @@ import tarfile
 from hashlib import sha256
 
 import pytest
+
 from envkiln.cache.setup_content import ContextEntry, SetupContent
 from envkiln.cache.source import EntryKind, MemoryTree
 from envkiln.daemon.builder import BuildFailed

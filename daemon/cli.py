@@ -1,0 +1,77 @@
+"""The command line: which command is in which module. Modules are imported when their command is called."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import click
+
+from envkiln.daemon.errors import ExitCode, guarded
+from envkiln.daemon.paths import paths_from
+
+COMMANDS = {
+    "up": "cli_up",
+    "build": "cli_build",
+    "name": "cli_definitions",
+    "render": "cli_definitions",
+    "status": "cli_queries",
+    "wait": "cli_queries",
+    "image": "cli_queries",
+    "logs": "cli_logs",
+    "config": "cli_config",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name, each imported from its module at its first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(importlib.import_module(f"envkiln.daemon.{module}"), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 -- a table of our own
+        return command
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"envkiln {version('envkiln')}")
+        ctx.exit()
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version)
+def envkiln() -> None:
+    """Save env.yml; the image is ready, and it has the name Azure ML would give it.
+
+    \b
+    envkiln up envs/            watch envs/ and keep its images built
+    envkiln status              what is ready
+    envkiln name envs/pytorch   both names of an environment, without an engine
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (`errors.ExitCode`)."""
+
+    def work() -> int:
+        try:
+            result = envkiln.main(args=arguments, prog_name="envkiln", standalone_mode=False)
+        except click.exceptions.Exit as ended:
+            return ended.exit_code
+        except click.Abort:
+            return ExitCode.INTERRUPTED
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        return int(result or 0)
+
+    code = guarded(work, paths_from(os.environ).state / "crashes")
+    sys.stdout.flush()
+    return code

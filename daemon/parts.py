@@ -1,0 +1,70 @@
+"""The parts of a running envkiln, put together: the service and the one-shot build have the same ones."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from envkiln.cache.index import Index
+from envkiln.daemon.config import Config
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_watch import EngineWatch
+from envkiln.daemon.events import BaseResolved, Event
+from envkiln.daemon.hands import Hands
+from envkiln.daemon.logs import LogFiles
+from envkiln.daemon.loop import Loop, clock
+from envkiln.daemon.obtain import Obtainer
+from envkiln.daemon.paths import Paths
+from envkiln.daemon.registry import NoRegistry
+from envkiln.daemon.roots import Roots
+from envkiln.daemon.state import Base, Policy, State
+from envkiln.daemon.view_store import ViewStore
+from envkiln.daemon.watched_root import LookReport
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    loop: Loop
+    hands: Hands
+    roots: Roots
+    engine_watch: EngineWatch
+    views: ViewStore
+
+
+def make_parts(config: Config, paths: Paths, index: Index, report: Callable[[LookReport], None]) -> Parts:
+    """Return the parts, connected and at rest; needs a running event loop."""
+    now = clock()
+    bases = {
+        reference: Base(digest, answered=True, due=now.monotonic + max(1.0, _left(config, asked_at, now.wall)))
+        for reference, (digest, asked_at) in index.digests().items()
+    }
+    engine = Engine(config.docker_host)
+    policy = Policy(config.concurrent_builds, config.digest_refresh_s)
+    loop = Loop(State(policy, bases=bases))
+    engine_watch = EngineWatch(engine, loop.post)
+    roots = Roots(config, index, loop.post, report)
+    hands = Hands(
+        engine=engine,
+        obtainer=Obtainer(engine, NoRegistry(), paths.state / "locks"),
+        config=config,
+        logs=LogFiles(paths.logs),
+        index=index,
+        roots=roots,
+        loop=loop,
+        engine_watch=engine_watch,
+    )
+    views = ViewStore(index)
+
+    def record(event: Event, _before: State, after: State) -> None:
+        views.note(after)
+        if isinstance(event, BaseResolved) and event.digest is not None:
+            index.record_digest(event.reference, event.digest, time.time())
+
+    loop.perform = hands.perform
+    loop.observe(record)
+    return Parts(loop, hands, roots, engine_watch, views)
+
+
+def _left(config: Config, asked_at: float, wall: float) -> float:
+    """Return for how many seconds more a digest of `asked_at` counts; after a clock was set back, for none."""
+    age = wall - asked_at
+    return config.digest_refresh_s - age if age >= 0 else 0.0
