@@ -21,7 +21,8 @@ MAX_NODES = 100_000
 """Nodes after aliases are expanded; the largest published definition has about a thousand."""
 
 _STRING = "tag:yaml.org,2002:str"
-_MERGE = "tag:yaml.org,2002:merge"
+_AS_WRITTEN = frozenset(("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value", _STRING))
+_SCALARS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "timestamp", "binary"))
 _PLAIN = "plain"
 # libyaml parses without recursion, but the composer recurses once per level: a text this short cannot nest deeply
 # enough to matter, a longer one is measured first.
@@ -47,16 +48,19 @@ class YamlDocument:
         self._root = root
 
     def mark(self, *path: Hashable) -> tuple[int, int]:
-        """Return (line, column), from 1, of the node at `path` (keys and list indexes), or of its nearest parent."""
-        node = self._root
+        """Return (line, column), from 1, of the node at `path` (keys and list indexes), or of its nearest parent.
+
+        A mapping's entry is where its key is.
+        """
+        node = place = self._root
         for step in path:
             child = _child(node, step)
             if child is None:
                 break
-            node = child
-        if node is None:
+            place, node = child
+        if place is None:
             return (1, 1)
-        return (node.start_mark.line + 1, node.start_mark.column + 1)
+        return (place.start_mark.line + 1, place.start_mark.column + 1)
 
     def error(self, message: str, *path: Hashable, hint: str | None = None) -> DefinitionError:
         """Return the error that says `message` about the node at `path`."""
@@ -70,13 +74,15 @@ def read_yaml(data: bytes, file: str) -> YamlDocument:
     An empty text has the value None. Raises DefinitionError with line and column for anything else that is wrong.
     Time and memory are bounded by MAX_BYTES, MAX_DEPTH and MAX_NODES.
     """
-    text = decode_text(data, file)
+    # libyaml takes UTF-8 bytes as they are: a text of ASCII only, the usual one, is never decoded here.
+    if not data.isascii() or len(data) > MAX_BYTES:
+        data = decode_text(data, file).encode()
     if b"<<<<<<< " in data:
         _refuse_conflict(data, file)
     try:
-        if len(text) > _SHORT:
-            _measure_depth(text, file)
-        composer = _Composer(text)
+        if len(data) > _SHORT:
+            _measure_depth(data, file)
+        composer = _Composer(data)
         try:
             root = composer.get_single_node()
         finally:
@@ -84,7 +90,7 @@ def read_yaml(data: bytes, file: str) -> YamlDocument:
     except yaml.MarkedYAMLError as error:
         raise _marked(error, data, file) from None
     except yaml.YAMLError as error:  # libyaml's reader: a character that YAML does not allow
-        raise _reader_error(error, text, file) from None
+        raise _reader_error(error, data, file) from None
     value = None if root is None else _Builder(file).build(root, 0)
     return YamlDocument(value, root, file)
 
@@ -162,10 +168,12 @@ class _Builder:
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
-        merged: list[dict[Any, Any]] = []
+        merged: list[dict[Any, Any]] | None = None
         for key_node, value_node in node.value:
             if key_node.tag == _PLAIN and key_node.value == "<<":
-                merged += self._merges(value_node, depth)
+                if merged is not None:
+                    raise self._error(key_node, "the key '<<' is there twice", hint="merge a list: <<: [*a, *b]")
+                merged = self._merges(value_node, depth)
                 continue
             key = self.build(key_node, depth + 1)
             if not isinstance(key, Hashable):
@@ -178,7 +186,7 @@ class _Builder:
                     hint="YAML keeps only the last one: join them or remove one",
                 )
             result[key] = self.build(value_node, depth + 1)
-        for mapping in merged:
+        for mapping in merged or ():
             for key, value in mapping.items():
                 result.setdefault(key, value)
         return result
@@ -191,14 +199,14 @@ class _Builder:
         return mappings
 
     def _typed(self, node: yaml.ScalarNode, tag: str) -> Any:
-        construct = SafeConstructor.yaml_constructors.get(tag)
-        if construct is None or tag == _MERGE:
-            if tag in (_MERGE, "tag:yaml.org,2002:value"):
-                return node.value
+        if tag in _AS_WRITTEN:
+            return node.value
+        construct = SafeConstructor.yaml_constructors.get(tag) if tag in _SCALARS else None
+        if construct is None:
             raise self._unknown_tag(node)
         try:
             return construct(SafeConstructor(), yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark))
-        except (ValueError, OverflowError, KeyError, yaml.YAMLError):
+        except (ValueError, LookupError, AttributeError, OverflowError, yaml.YAMLError):
             raise self._error(node, f"{node.value[:60]!r} is not a valid {tag.rpartition(':')[2]}") from None
 
     def _unknown_tag(self, node: yaml.Node) -> DefinitionError:
@@ -220,17 +228,18 @@ def _implicit_tag(value: str) -> str:
     return _STRING
 
 
-def _child(node: yaml.Node | None, step: Hashable) -> yaml.Node | None:
-    children: list[yaml.Node] = []
+def _child(node: yaml.Node | None, step: Hashable) -> tuple[yaml.Node, yaml.Node] | None:
+    """Return where a child is and what it is: of a mapping's entry the key and the value."""
+    children: list[tuple[yaml.Node, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
-        children = [value for key, value in node.value if key.value == step]
+        children = [(key, value) for key, value in node.value if key.value == step]
     elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        children = node.value[step : step + 1]
+        children = [(item, item) for item in node.value[step : step + 1]]
     return children[0] if children else None
 
 
-def _measure_depth(text: str, file: str) -> None:
-    parser = CParser(text)
+def _measure_depth(data: bytes, file: str) -> None:
+    parser = CParser(data)
     depth = 0
     try:
         while parser.check_event():
@@ -277,10 +286,9 @@ def _marked(error: yaml.MarkedYAMLError, data: bytes, file: str) -> DefinitionEr
     return DefinitionError(problem, file=file, line=line, column=column, hint=hint or "correct the YAML at this place")
 
 
-def _reader_error(error: yaml.YAMLError, text: str, file: str) -> DefinitionError:
-    position = getattr(error, "position", 0) or 0
-    # libyaml counts bytes of the UTF-8 text it was given.
-    before = text.encode("utf-8", "surrogatepass")[:position].decode("utf-8", "replace")
+def _reader_error(error: yaml.YAMLError, data: bytes, file: str) -> DefinitionError:
+    position = getattr(error, "position", 0) or 0  # in bytes
+    before = data[:position].decode("utf-8", "replace")
     character = getattr(error, "character", None)
     what = f"the character U+{character:04X}" if isinstance(character, int) else "a control character"
     return DefinitionError(

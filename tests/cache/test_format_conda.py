@@ -100,7 +100,7 @@ def test_a_python_is_recognised(item: str) -> None:
 @pytest.mark.parametrize("item", ["numpy", "python-dateutil", "ipython"])
 def test_a_missing_python_is_warned_about(item: str) -> None:
     assert read(f"dependencies:\n- {item}\n").warnings == (
-        "e/env.yml:2: python is not among the dependencies: its version is left to chance",
+        "e/env.yml:1: python is not among the dependencies: its version is left to chance",
     )
 
 
