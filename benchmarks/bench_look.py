@@ -1,6 +1,6 @@
 """The look at many environments, as multiples of `os.stat` of their files.
 
-    python benchmarks/bench_look.py [number of environments]
+python benchmarks/bench_look.py [number of environments]
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
+
 from envkiln.daemon.discover import look
 from envkiln.daemon.disk_tree import DigestCache
 from envkiln.daemon.snapshot import snapshot_from_json, snapshot_to_json

@@ -6,8 +6,9 @@ from typing import Any
 
 import yaml
 
-# A text that PyYAML writes plain and YAML 1.1 reads back as the same text: it starts with a letter, or as an option of pip does, is none of the
-# words that mean true, false or null, and nothing in it can end a plain scalar. Everything else takes the slow path.
+# A text that PyYAML writes plain and YAML 1.1 reads back as the same text: it starts with a letter (or as an option of
+# pip does), is none of the words that mean true, false or null, and nothing in it can end a plain scalar. Everything
+# else takes the slow path.
 _PLAIN = re.compile(r"(?:--?)?[A-Za-z_](?:[!-9;-~]| (?! |#|$)|:(?! |$))*")
 _WORDS = frozenset(("y", "n", "yes", "no", "true", "false", "on", "off", "null"))
 _UNLIMITED = 1 << 30

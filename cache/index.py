@@ -4,30 +4,55 @@ Everything in it can be deleted at any time: fingerprints are taken again, image
 of the engine's images. The directory's name carries the version of its layout.
 """
 
+import shutil
+import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, cast
 
 BUILDS_KEPT = 20
 """Builds remembered for each environment."""
 
+_UNREADABLE = (ValueError, TypeError, zlib.error, OSError, EOFError)
+"""What reading a record raises that JSONDisk did not write, or whose file is damaged or gone."""
+# Trouble of SQLite's that says nothing about the file: everything else does.
+_SURROUNDINGS = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOLFS,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    )
+)
+
 
 class Index:
     """Records as JSON values on diskcache, in a directory of its own (mode 0700).
 
     Safe to use from several threads and processes; every call is one transaction. A damaged or foreign record reads
-    as absent. `disk` trouble (full, read-only) raises OSError or sqlite3.Error.
+    as absent. Trouble with the disk (full, read-only) raises OSError or sqlite3.Error.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Open the index in `directory`, making it where it is missing."""
-        # Imported here: the answer to `envkiln name` needs no index.
-        import diskcache  # noqa: PLC0415
+        """Open the index in `directory`, making it where it is missing.
 
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # JSONDisk: the default pickles, and whoever can write the file then runs code (CVE-2025-69872). No eviction:
-        # the default silently drops records above 1 GiB.
-        self._cache = diskcache.Cache(str(directory), disk=diskcache.JSONDisk, eviction_policy="none")
+        A damaged one is moved aside, to `<directory>.damaged`, and a new one made: it loses nothing but time.
+        """
+        try:
+            self._cache = _open(directory)
+        except Exception as error:
+            # diskcache trusts its file: a damaged one makes it raise almost anything.
+            if not _is_damage(error):
+                raise
+            _move_aside(directory)
+            self._cache = _open(directory)
 
     def close(self) -> None:
         self._cache.close()
@@ -88,12 +113,62 @@ class Index:
     def _get(self, key: str) -> Any:
         try:
             return self._cache.get(key)
-        except (ValueError, OSError, EOFError):  # not what JSONDisk wrote, or its file is gone
+        except _UNREADABLE:
+            return None
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise
             return None
 
     def _prefixed(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for key in self._cache.iterkeys():
+        for key in self._keys():
             if isinstance(key, str) and key.startswith(prefix):
                 found = self._get(key)
                 if isinstance(found, dict):
                     yield key.removeprefix(prefix), cast("dict[str, Any]", found)
+
+    def _keys(self) -> Iterator[Any]:
+        """Yield the keys, up to the first that cannot be read."""
+        try:
+            yield from self._cache.iterkeys()
+        except _UNREADABLE:
+            return
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise
+
+
+def _open(directory: Path) -> Any:
+    # Imported here: the answer to `envkiln name` needs no index.
+    import diskcache  # noqa: PLC0415
+
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check(directory / diskcache.core.DBNAME)
+    # JSONDisk: the default pickles, and whoever can write the file then runs code (CVE-2025-69872). No eviction:
+    # the default silently drops records above 1 GiB.
+    return diskcache.Cache(str(directory), disk=diskcache.JSONDisk, eviction_policy="none")
+
+
+def _check(database: Path) -> None:
+    """Raise sqlite3.DatabaseError for a damaged file: found here, and not by the first write an hour later."""
+    if not database.exists():
+        return
+    with closing(sqlite3.connect(database, timeout=60)) as connection:
+        problems = connection.execute("PRAGMA quick_check(1)").fetchall()
+    if problems != [("ok",)]:
+        raise sqlite3.DatabaseError(f"{database}: {problems}")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Return whether `error` says that the file itself is no good, and not the disk or who else uses it."""
+    if isinstance(error, OSError):
+        return False
+    # The low byte is the kind, the rest details it.
+    return (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF) not in _SURROUNDINGS
+
+
+def _move_aside(directory: Path) -> None:
+    aside = directory.with_name(f"{directory.name}.damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+    with suppress(FileNotFoundError):  # somebody else was first
+        directory.rename(aside)

@@ -42,12 +42,14 @@ def main():
         return 0
     here = os.path.dirname(os.path.abspath(__file__))
     command = [os.path.join(os.environ["SPARK_HOME"], "bin", "spark-submit"), "--master", "local[1]"]
-    command += ["--driver-java-options", "-Dlog4j.configuration=file:" + os.path.join(here, "log4j.properties")]
     command += ["--packages", ",".join(PACKAGES)]
     if REPOSITORIES:
         command += ["--repositories", ",".join(REPOSITORIES)]
     command.append(os.path.abspath(__file__))
-    return subprocess.call(command, env=dict(os.environ, ENVKILN_SPARK_FETCH="1"))
+    # Not --driver-java-options: it would replace those of the image, which may name a proxy or a trust store.
+    log4j = "-Dlog4j.configuration=file:" + os.path.join(here, "log4j.properties")
+    options = (os.environ.get("SPARK_SUBMIT_OPTS", "") + " " + log4j).strip()
+    return subprocess.call(command, env=dict(os.environ, ENVKILN_SPARK_FETCH="1", SPARK_SUBMIT_OPTS=options))
 
 
 if __name__ == "__main__":

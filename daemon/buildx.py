@@ -184,7 +184,9 @@ class BuildxBuilder:
                 log(line)
 
             code = await _run(command, environment, context, take)
-        return None if code == 0 else [*tail, f"exit code: {code}"] if not tail else list(tail)
+        if code < 0:
+            tail.append(f"buildx ended by signal: {(signal.strsignal(-code) or str(-code)).lower()}")
+        return None if code == 0 else list(tail)
 
     def _arguments(self, buildx: BuildxInfo, options: BuildOptions, plan: "_Plan") -> Iterator[str]:
         # --load costs nothing where the engine itself builds, and elsewhere no image would arrive without it.
@@ -194,8 +196,8 @@ class BuildxBuilder:
             yield from ("--provenance=false", "--sbom=false")
         for key, value in plan.labels.items():
             yield from ("--label", f"{key}={value}")
-        for key in plan.arguments:
-            yield from ("--build-arg", key)
+        for argument in plan.arguments:
+            yield from ("--build-arg", argument)
         if options.network:
             yield from ("--network", options.network)
         if options.platform:
@@ -217,10 +219,7 @@ class BuildxBuilder:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a build's command line says. `arguments` are build arguments whose values are in `environment`.
-
-    Others can read a process's command line, but not its environment: proxies may hold passwords.
-    """
+    """What a build's command line and environment say. `arguments` without a value have it in `environment`."""
 
     tag: str
     dockerfile: str
@@ -231,8 +230,12 @@ class _Plan:
 
 def _pack(content: SetupContent, request: BuildRequest, context: IO[bytes]) -> _Plan:
     """Write the context, whole and checked before anything is sent, and plan the command line."""
+    proxies = request.options.proxies
+    # Everyone may read a process's command line, so passwords go through its environment; other proxies do not, for
+    # there they would also be buildx's own way to a remote engine.
+    environment = {key: value for key, value in proxies.items() if "@" in value}
+    arguments = [f"{key}={value}" for key, value in proxies.items() if key not in environment]
     long = {key: value for key, value in request.labels.items() if _size(key, value) > _LONGEST_ARGUMENT}
-    environment = dict(request.options.proxies)
     extra: dict[str, bytes] = {}
     if long:
         lines, pieces = _long_labels(long)
@@ -241,7 +244,7 @@ def _pack(content: SetupContent, request: BuildRequest, context: IO[bytes]) -> _
     write_tar(content, request.tree, cast("Any", context), extra)
     context.seek(0)
     labels = {key: value for key, value in request.labels.items() if key not in long}
-    return _Plan(request.tag, content.dockerfile, labels, tuple(environment), environment)
+    return _Plan(request.tag, content.dockerfile, labels, (*arguments, *environment), environment)
 
 
 def _long_labels(labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -16,7 +16,7 @@ from envkiln.cache.setup_names import SETUP
 from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.causes import TAIL, explain_failure
 from envkiln.daemon.context_tar import write_tar
-from envkiln.daemon.engine import Engine, interrupt
+from envkiln.daemon.engine import Engine, interrupt, streaming
 from envkiln.daemon.log_lines import LineSplitter
 
 if TYPE_CHECKING:
@@ -149,10 +149,12 @@ class _Build:
         request = self._request
         before = self._engine.inspect(request.tag)
         self._stop.undo = lambda: self._engine.restore(request.tag, before.id if before else None)
-        with closing(self._engine.new_client()) as client, TemporaryFile() as context:
+        with TemporaryFile() as context:
             self._pack(cast("IO[bytes]", context))
+            client = self._engine.new_client()
             try:
-                self._stream(client, cast("IO[bytes]", context))
+                with streaming(client, lambda response: self._stop.closes(lambda: interrupt(response))):
+                    self._stream(client, cast("IO[bytes]", context))
             except Exception as error:
                 if self._stop.asked:
                     self._await_stop()
@@ -182,8 +184,6 @@ class _Build:
         import urllib3  # noqa: PLC0415
         from docker.errors import APIError, DockerException  # noqa: PLC0415
 
-        # docker-py's `build` keeps the response for itself.
-        client.hooks["response"].append(lambda response, *_, **__: self._stop.closes(lambda: interrupt(response)))
         request, options = self._request, self._request.options
         finished = False
         try:

@@ -22,6 +22,8 @@ from envkiln.daemon.disk_tree import DigestCache, DiskTree, Fingerprint, fingerp
 from envkiln.daemon.reading import WRAPPERS, read_candidate
 from envkiln.daemon.snapshot import Found, Ignored, Snapshot, add_to, depends_on, same_place
 
+# Contexts in contexts need one round per level; no look may go on for ever, whatever refers to whatever.
+_ROUNDS = 100
 _UNKNOWN = Fingerprint(0, 0, -1, 0, 0)
 
 
@@ -35,7 +37,8 @@ def look(
 ) -> Snapshot:
     """Return what is below `root` now.
 
-    The result is the same with and without `previous`, but what has the same fingerprints as then is not opened.
+    The result is the same with and without `previous`, but what has the same fingerprints as then is not opened;
+    only a definition that is broken now keeps what belonged to it then.
     With `scope`, only what these paths (files, or directories with all below) may have changed is looked at; `""`
     is everything. Without a `previous` of this root and these rules, everything is. Trouble is never raised: it is
     an environment's result, or in `problems`.
@@ -63,7 +66,8 @@ class _Look:
         self._tree = DiskTree(Path(root), digests)
         self._environments = dict(previous.environments) if previous else {}
         self._problems = dict(previous.problems) if previous else {}
-        self._listings = dict(previous.listings) if previous else {}
+        self._before = previous.listings if previous else {}
+        self._listings = dict(self._before)
         self._records = dict(previous.records) if previous else {}
         self._readers = dict(previous.readers) if previous else {}
         self._contexts = dict(previous.contexts) if previous else {}
@@ -74,7 +78,9 @@ class _Look:
         """Give the changed directories' files their ids, and return the snapshot."""
         # A Dockerfile or a requirements file is read only here, once it is clear that it is its directory's
         # environment. What it claims can change directories that were done: another round.
-        while self._dirty:
+        for _ in range(_ROUNDS):
+            if not self._dirty:
+                break
             directories = sorted(self._dirty)
             self._dirty.clear()
             for directory in directories:
@@ -90,7 +96,7 @@ class _Look:
             self.visit("")
             return
         known = directory_of(path)
-        while known and known not in self._listings:
+        while known and known not in self._before:
             known = directory_of(known)
         self._visit_one(known, only=path)
         if path in self._listings:
@@ -235,10 +241,8 @@ class _Look:
             return
         holders = self._holders(directory, listing)
         # Its own Dockerfile claims the rest of the directory once it has won, and so has no say in that.
-        others = holders and frozenset(
-            path for path in holders if directory_of(path) != directory or is_structured(path)
-        )
-        winner = self._winner(listing, others or None)
+        others = self._holders(directory, listing, with_own_dockerfile=False)
+        winner = self._winner(listing, others)
         if winner is not None and winner not in self._records:
             self._put(winner, None)
         for path in listing.candidates:
@@ -288,11 +292,15 @@ class _Look:
         # A subdirectory may be called as the root is: it keeps the name.
         return path if not name or name in listing.directories or name in listing.candidates else name
 
-    def _holders(self, directory: str, listing: Listing) -> frozenset[str] | None:
+    def _holders(self, directory: str, listing: Listing, *, with_own_dockerfile: bool = True) -> frozenset[str] | None:
         """Return the definitions whose build context holds all files of `directory`; None where there is none."""
         if not self._contexts:
             return None
-        holders = set(self._contexts.get(directory, ()))
+        holders = {
+            path
+            for path in self._contexts.get(directory, ())
+            if with_own_dockerfile or is_structured(path) or directory_of(path) != directory
+        }
         if holders or not any(map(is_standard, listing.candidates)):
             place = directory
             while place:

@@ -116,7 +116,7 @@ def test_the_place_of_a_value_is_known() -> None:
     assert document.mark() == (1, 1)
     assert document.mark("b", 1, "d") == (4, 5)
     assert document.mark("b", 1, "missing") == (4, 5)
-    assert document.mark("b", 9) == (3, 3)
+    assert document.mark("b", 9) == (2, 1)
     error = document.error("wrong", "b", 0, hint="mend it")
     assert (str(error), error.hint) == ("e.yml:3:5: wrong", "mend it")
     assert read_yaml(b"", "e.yml").mark("a") == (1, 1)

@@ -16,7 +16,7 @@ CASES = [
         False,
     ),
     (
-        "#9 3.210 LibMambaUnsatisfiableError: Encountered problems:\n#9 3.210   - nothing provides requested nosuchpkg 9.*",
+        "#9 3.210 LibMambaUnsatisfiableError:\n#9 3.210   - nothing provides requested nosuchpkg 9.*",
         "a package is in none of the channels: nosuchpkg 9.*",
         False,
     ),

@@ -1,6 +1,7 @@
-from envkiln.daemon.coalesce import EVERYTHING, Coalescer
 from hypothesis import given
 from hypothesis import strategies as st
+
+from envkiln.daemon.coalesce import EVERYTHING, Coalescer
 
 PATHS = st.sampled_from(["a", "b/c", "b/d", "b/e", "b/f/g", "b/f/h", "i/j", "", "k/l/m"])
 STEPS = st.lists(st.tuples(st.floats(0, 2), st.one_of(st.none(), st.frozensets(PATHS, max_size=4))), max_size=40)

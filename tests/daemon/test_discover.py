@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.errors import DefinitionError
 from envkiln.daemon import discover, disk_tree, reading, snapshot
@@ -12,8 +15,6 @@ from envkiln.daemon.candidates import Rules, find_candidates
 from envkiln.daemon.discover import look
 from envkiln.daemon.disk_tree import Fingerprint
 from envkiln.daemon.snapshot import Found, Snapshot, snapshot_from_json, snapshot_to_json
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 CONDA = "channels: [defaults]\ndependencies:\n- python=3.8\n"
 OTHER = "channels: [defaults]\ndependencies:\n- python=3.9\n"
@@ -257,9 +258,7 @@ class TestTrouble:
         assert ids(third) == {"a": "a/env.yml"}
         assert not third.problems
 
-    def test_a_directory_that_cannot_be_read(
-        self, root: Path, write: Write, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_directory_that_cannot_be_read(self, root: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         write({"a/env.yml": CONDA, "b/env.yml": CONDA})
         first = look(root)
         real = os.scandir
@@ -463,3 +462,8 @@ def test_an_unchanged_look_costs_little_more_than_stat(root: Path, write: Write,
 
 def trusted(inputs: tuple[tuple[str, Fingerprint | None], ...]) -> bool:
     return all(key is not None and key.trusted for _, key in inputs)
+
+
+def test_contexts_in_contexts_come_to_an_end(root: Path, write: Write) -> None:
+    write({"env.yml": SCHEMA + CONTEXT.format("."), "Dockerfile": "FROM ubuntu\n", "a/b/Dockerfile": "FROM ubuntu\n"})
+    assert ids(look(root)) == {"envs": "env.yml", "a/b": "a/b/Dockerfile"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from envkiln.cache.source import EntryKind
 from envkiln.cache.yaml_text import MAX_BYTES
 from envkiln.daemon import disk_tree

@@ -2,10 +2,13 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,9 +29,11 @@ from envkiln.cache.identity import identify
 from envkiln.cache.source import EntryKind, MemoryTree
 from envkiln.daemon.builder import BuildOptions, BuildRequest
 from envkiln.daemon.engine import Engine
+from running import EngineDoor, Gate, World
 
 ROOT = Path(__file__).resolve().parents[2]
-FACTS = ROOT / "build" / "testbed" / "testbed.json"
+FACTS = Path(os.environ.get("TESTBED_FACTS") or ROOT / "build" / "testbed" / "testbed.json")
+"""What `testbed/main.py up` wrote; $TESTBED_FACTS names that of another test bed."""
 LABEL = "envkiln.test"
 
 
@@ -48,6 +53,16 @@ class Testbed:
     docker_config: Path | None
     base_image: str
     channel: str
+    old_base_image: str
+    pip_index: str
+    python: str
+    private: bool
+    """Whether the engine is ours to stop and start."""
+
+    def main(self, command: str) -> None:
+        """Run a command of `testbed/main.py`, such as `stop-engine`."""
+        script = str(ROOT / "testbed" / "main.py")
+        subprocess.run([sys.executable, script, "--work", str(FACTS.parent), command], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +76,16 @@ def testbed() -> Iterator[Testbed]:
         if facts["docker_cli"]:
             patch.setenv("PATH", f"{Path(facts['docker_cli']).parent}:{os.environ['PATH']}")
         config = facts["docker_config"]
-        yield Testbed(facts["docker_host"], Path(config) if config else None, facts["base_image"], facts["channel"])
+        yield Testbed(
+            facts["docker_host"],
+            Path(config) if config else None,
+            facts["base_image"],
+            facts["channel"],
+            facts["old_base_image"],
+            facts["pip_index"],
+            facts["python"],
+            facts["private"],
+        )
 
 
 def _facts() -> dict[str, Any]:
@@ -155,3 +179,88 @@ def shell(engine: Engine) -> Iterator[Callable[[str, str], str]]:
     for container in containers:
         client.remove_container(container, force=True)
     client.close()
+
+
+class Relay:
+    """A socket that passes everything on to an engine until it is cut: an engine that goes away in the middle.
+
+    `url` is the engine's second address; `cut` closes it and every connection through it.
+    """
+
+    def __init__(self, path: Path, target: str) -> None:
+        self.url = f"unix://{path}"
+        self._path = path
+        self._target = target.removeprefix("unix://")
+        self._open: list[socket.socket] = []
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(path))
+        self._listening.listen(32)
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def cut(self) -> None:
+        self._path.unlink(missing_ok=True)
+        for end in (self._listening, *self._open):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+        for end in (self._listening, *self._open):
+            end.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                far = socket.socket(socket.AF_UNIX)
+                self._open += [near, far]
+                far.connect(self._target)
+                for pair in ((near, far), (far, near)):
+                    thread = threading.Thread(target=_copy, args=pair)
+                    self._threads.append(thread)
+                    thread.start()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def relay(testbed: Testbed, tmp_path: Path) -> Iterator[Relay]:
+    made = Relay(tmp_path / "relay", testbed.url)
+    yield made
+    made.cut()
+
+
+@pytest.fixture
+def make_world(testbed: Testbed, engine: Engine, tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Makes worlds on the test bed's base image; `engine_url` is another way to its engine, the rest settings."""
+    worlds: list[World] = []
+
+    def make(*, engine_url: str = testbed.url, **settings: Any) -> World:
+        settings = {"base_image": testbed.base_image, **settings}
+        worlds.append(World(tmp_path / f"world-{len(worlds)}", engine_url, **settings))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close(engine)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def door(testbed: Testbed, tmp_path: Path) -> Iterator[EngineDoor]:
+    """A door to the engine, shut at first."""
+    made = EngineDoor(testbed.url, tmp_path / "engine.sock")
+    yield made
+    made.shut()

@@ -37,11 +37,11 @@ PASSING = Problem("the mirror does not answer", turn=Turn.SURROUNDINGS)
 
 SETTINGS = EnvironmentSettings(
     base_image=PINNED,
-    base_image_digest="resolve",
+    base_image_digest="pin",
     requirements_python="3.11",
     builder="auto",
     buildx_builder=None,
-    aliases=("{id}",),
+    aliases=("{id}:latest",),
     build=True,
     time_limit_s=0.0,
     silence_limit_s=0.0,
@@ -79,8 +79,10 @@ def name_of(found: EnvironmentDefinition, base: ImageReference = PINNED) -> str:
     return identity_of(found, base).image
 
 
-def image(name: str, *aliases: str, id_: str = "sha256:image") -> KnownImage:
-    return KnownImage(name, id_, frozenset({f"{name}:latest", *aliases}), created=1.0, size=10)
+def image(name: str, *aliases: str, id_: str | None = None) -> KnownImage:
+    return KnownImage(
+        name, id_ or f"sha256:{name[-32:]}", frozenset({f"{name}:latest", *aliases}), created=1.0, size=10
+    )
 
 
 @dataclass
@@ -110,7 +112,7 @@ class Story:
         """Tell the engine's list, asked for `asked` seconds ago."""
         return self.tell(ImagesListed({image.name: image for image in images}, self.monotonic - asked))
 
-    def built(self, name: str, *, id_: str = "sha256:image") -> tuple[Effect, ...]:
+    def built(self, name: str, *, id_: str | None = None) -> tuple[Effect, ...]:
         return self.tell(BuildEnded(name, Ending.BUILT, image(name, id_=id_), seconds=2.0), after=1.0)
 
     def failed(self, name: str, *, passing: bool) -> tuple[Effect, ...]:

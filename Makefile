@@ -1,0 +1,42 @@
+# The README's two commands are `make demo` and `make test`. Everything private goes below .venv and build.
+.PHONY: demo test test-fast test-engine test-wheel check dev bench testbed clean
+.NOTPARALLEL:
+
+PYTHON ?= python3
+export PYTHON
+BIN = .venv/bin
+
+demo: dev testbed
+	$(BIN)/python demo/tour.py
+
+test: test-fast check test-wheel test-engine
+
+# -P keeps the checkout itself off sys.path, where `daemon` would be ours twice.
+test-fast: dev
+	$(BIN)/python -P -m pytest -q -n auto -m "not engine and not wheel"
+
+test-engine: dev testbed
+	$(BIN)/python -P -m pytest -q -m engine
+
+test-wheel: dev
+	$(BIN)/python -P -m pytest -q -m wheel
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+dev:
+	scripts/venv
+
+testbed:
+	$(PYTHON) testbed/main.py up
+
+bench: dev testbed
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	$(PYTHON) testbed/main.py clean
+	rm -rf .venv build dist envkiln.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,264 @@
+"""Whatever happens, and in whatever order: what always holds of `step`, and what holds when things are quiet."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from values import BROKEN, DIGEST, MOVING, OTHER_DIGEST, SETTINGS, definition, sighting
+from world import GONE, World
+
+from envkiln.daemon.aliases import aliases_of
+from envkiln.daemon.events import (
+    BuildRequested,
+    Ending,
+    EngineConnected,
+    EngineLost,
+    Event,
+    ImagesListed,
+    Now,
+    StartBuild,
+    Tick,
+)
+from envkiln.daemon.judge import Facts, judge
+from envkiln.daemon.schedule import next_builds
+from envkiln.daemon.state import Phase, Policy, State, is_idle, next_wake
+from envkiln.daemon.step import step
+
+IDS = st.sampled_from("abcd")
+CONTENTS = st.sampled_from([definition("p0"), definition("p1"), definition("p2"), BROKEN])
+HOWS = st.sampled_from(
+    [
+        SETTINGS,
+        replace(SETTINGS, aliases=("shared:latest", "{id}:latest")),
+        replace(SETTINGS, base_image=MOVING),
+        replace(SETTINGS, build=False),
+    ]
+)
+
+
+def copied(state: State) -> dict[str, Any]:
+    values = {each.name: getattr(state, each.name) for each in fields(State)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+class Life(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.state = State()
+        self.monotonic = 1000.0
+        self.lists: list[ImagesListed] = []
+
+    @initialize(limit=st.integers(1, 2), up=st.sampled_from([True, True, True, False]))
+    def start(self, limit: int, up: bool) -> None:
+        self.state = State(Policy(limit, digest_refresh_s=500.0))
+        self.world.up = up
+        if up:
+            self.tell(EngineConnected("engine"))
+            self.tell(self.world.list(self.monotonic))
+
+    # What happens
+
+    @rule(id_=IDS, content=CONTENTS, how=HOWS, seen=st.sampled_from([True, True, False]))
+    def save(self, id_: str, content: Any, how: Any, seen: bool) -> None:
+        self.world.files[id_] = sighting(id_, content, how)
+        if seen:
+            self.tell(self.world.look())
+
+    @rule(id_=IDS)
+    def delete(self, id_: str) -> None:
+        self.world.files.pop(id_, None)
+
+    @rule(twice=st.booleans())
+    def look(self, twice: bool) -> None:
+        event = self.world.look()
+        for _ in range(2 if twice else 1):
+            self.tell(event)
+
+    @precondition(lambda self: self.world.up)
+    @rule(told=st.booleans())
+    def lose_the_engine(self, told: bool) -> None:
+        self.world.up = False
+        if told:
+            self.tell(EngineLost(GONE))
+
+    @rule(listed=st.booleans())
+    def connect_the_engine(self, listed: bool) -> None:
+        self.world.up = True
+        self.tell(EngineConnected("engine"))
+        if listed:
+            self.tell(self.world.list(self.monotonic))
+
+    @precondition(lambda self: self.world.up)
+    @rule()
+    def ask_for_images(self) -> None:
+        self.lists.append(self.world.list(self.monotonic))
+
+    @precondition(lambda self: self.lists)
+    @rule(data=st.data(), again=st.booleans())
+    def hear_images(self, data: st.DataObject, again: bool) -> None:
+        index = data.draw(st.integers(0, len(self.lists) - 1))
+        self.tell(self.lists[index] if again else self.lists.pop(index))
+
+    @precondition(lambda self: self.world.running)
+    @rule(data=st.data(), ending=st.sampled_from(Ending), passing=st.booleans())
+    def end_build(self, data: st.DataObject, ending: Ending, passing: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.world.running)))
+        self.tell(self.world.end(name, ending, passing=passing))
+
+    @precondition(lambda self: self.world.to_tag)
+    @rule(twice=st.booleans())
+    def tag(self, twice: bool) -> None:
+        event = self.world.tag()
+        for _ in range(2 if twice else 1):
+            self.tell(event)
+
+    @precondition(lambda self: self.world.to_resolve)
+    @rule(reachable=st.booleans())
+    def resolve(self, reachable: bool) -> None:
+        self.tell(self.world.resolve(reachable=reachable))
+
+    @rule(digest=st.sampled_from([DIGEST, OTHER_DIGEST, None]))
+    def move_base(self, digest: str | None) -> None:
+        self.world.digest = digest
+
+    @precondition(lambda self: self.world.images())
+    @rule(data=st.data())
+    def remove_image(self, data: st.DataObject) -> None:
+        self.world.remove(data.draw(st.sampled_from(sorted(self.world.images()))))
+
+    @rule(id_=IDS)
+    def request(self, id_: str) -> None:
+        self.tell(BuildRequested(id_))
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, 60.0, 700.0]))
+    def tick(self, seconds: float) -> None:
+        self.monotonic += seconds
+        self.tell(Tick())
+
+    # What always holds
+
+    def tell(self, event: Event) -> bool:
+        """Apply `event`; returns whether it asked for anything."""
+        self.monotonic += 0.01
+        now, before = Now(self.monotonic, self.monotonic), copied(self.state)
+        after, effects = step(self.state, event, now)
+        assert copied(self.state) == before, "the state that was handed in has changed"
+        assert step(self.state, event, now) == (after, effects), "the same question has two answers"
+        old, self.state = self.state, after
+        for effect in effects:
+            if isinstance(effect, StartBuild):
+                assert self.state.engine.listed
+                assert effect.forced or effect.name not in self.state.images
+                assert effect.name in self.state.wanted
+            self.world.perform(effect)
+        assert len(self.world.running) <= self.state.policy.concurrent_builds
+        assert self._shown(old) == self._shown(after), "a change that `changed` does not tell"
+        return bool(effects)
+
+    def _shown(self, state: State) -> dict[str, Any]:
+        unchanged = state.environments.keys() - self.state.changed
+        return {id_: state.environments[id_] for id_ in unchanged}
+
+    @invariant()
+    def what_is_derived_is_as_if_derived_from_scratch(self) -> None:
+        state = self.state
+        wanted: dict[str, set[str]] = {}
+        claims: dict[str, set[str]] = {}
+        for id_, environment in state.environments.items():
+            if environment.wanted is not None:
+                wanted.setdefault(environment.wanted, set()).add(id_)
+            for alias in aliases_of(environment.sighting):
+                claims.setdefault(alias, set()).add(id_)
+        assert state.wanted == wanted
+        assert state.claims == claims
+        assert state.queue.keys() == {e.wanted for e in state.environments.values() if e.phase is Phase.QUEUED}
+        assert state.forced <= wanted.keys()
+        assert state.failures.keys() <= wanted.keys()
+
+    @invariant()
+    def every_phase_is_what_the_facts_give(self) -> None:
+        state, now = self.state, Now(self.monotonic, self.monotonic)
+        facts = Facts(state.images, state.builds, state.failures, state.forced, {}, set(), now)
+        for environment in state.environments.values():
+            phase, _ = judge(environment, facts)
+            failure = state.failures.get(environment.wanted or "")
+            due = failure is not None and failure.retry_at is not None and failure.retry_at <= self.monotonic
+            assert phase is environment.phase or (due and environment.phase is Phase.FAILED)
+
+    @invariant()
+    def the_builds_that_run_are_known_and_only_wanted_ones_go_on(self) -> None:
+        state = self.state
+        assert state.builds.keys() == self.world.running.keys()
+        assert {name for name, build in state.builds.items() if build.cancelling} == self.world.cancelled
+        assert {name for name, build in state.builds.items() if not build.cancelling} <= state.wanted.keys()
+
+    @invariant()
+    def nothing_that_could_run_waits_and_whatever_waits_for_a_time_is_woken(self) -> None:
+        assert next_builds(self.state) == []
+        for environment in self.state.environments.values():
+            if environment.phase is Phase.FAILED and environment.wanted is not None:
+                retry_at, wake = self.state.failures[environment.wanted].retry_at, next_wake(self.state)
+                assert retry_at is None or (wake is not None and wake <= retry_at)
+
+    # What holds when everything was answered
+
+    @rule()
+    def settle(self) -> None:
+        self.world.up = True
+        self.tell(EngineConnected("engine"))
+        self.lists.clear()
+        for _ in range(100):
+            if not self._round():
+                break
+        else:
+            raise AssertionError("it never comes to rest")
+        assert is_idle(self.state)
+        for environment in self.state.environments.values():
+            self._assert_true(environment.sighting.id)
+
+    def _round(self) -> bool:
+        """Answer everything once, well; returns whether anything was asked for."""
+        asked = self.tell(self.world.look())
+        for id_ in [id_ for id_, e in self.state.environments.items() if e.phase is Phase.FAILED]:
+            asked |= self.tell(BuildRequested(id_))
+        while self.world.to_resolve:
+            asked |= self.tell(self.world.resolve())
+        for name in list(self.world.running):
+            cancelled = name in self.world.cancelled
+            asked |= self.tell(self.world.end(name, Ending.CANCELLED if cancelled else Ending.BUILT))
+        while self.world.to_tag:
+            asked |= self.tell(self.world.tag())
+        self.monotonic += 100
+        asked |= self.tell(Tick())
+        return self.tell(self.world.list(self.monotonic)) or asked
+
+    def _assert_true(self, id_: str) -> None:
+        environment, tags = self.state.environments[id_], self.world.tags
+        assert environment.sighting == self.world.files[id_]
+        if environment.wanted is None:
+            assert environment.phase is Phase.INVALID
+            return
+        there = tags.get(f"{environment.wanted}:latest")
+        assert environment.phase is (Phase.READY if there else Phase.NAMED)
+        assert there or not environment.sighting.settings.build, "a lost edit"
+        for alias in aliases_of(environment.sighting):
+            if there and min(self.state.claims[alias]) == id_:
+                assert tags[alias] == there
+
+    def teardown(self) -> None:
+        self.settle()
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)

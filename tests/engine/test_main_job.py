@@ -1,0 +1,174 @@
+"""The main job, from outside: what one author does in a day, and what every question is answered."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from envkiln.daemon.engine import Engine
+from running import World, until
+
+MakeWorld = Callable[..., World]
+
+
+def _id(engine: Engine, reference: str) -> str | None:
+    image = engine.inspect(reference)
+    return image.id if image else None
+
+
+def test_a_day_with_one_environment(make_world: MakeWorld, engine: Engine, testbed: Any) -> None:
+    """Save, comment, edit, revert, break and repair: the alias always shows the last file that was right."""
+    world = make_world()
+    alias = world.alias("main")
+    first_text = world.conda(testbed.channel, "python", "six=1.16.0")
+    second_text = first_text.replace("six=1.16.0", "six=1.17.0")
+    world.write("main/env.yml", first_text)
+    world.up()
+
+    first = world.until_state("main", "ready")
+    assert first["image_id"] == _id(engine, alias) == _id(engine, f"{first['image']}:latest")
+    assert first["reason"].startswith("built in ")
+    assert len(world.logs()) == 1
+
+    world.write("main/env.yml", f"# only a remark\n{first_text}")
+    world.until_output("main: saved; nothing that counts has changed")
+    assert len(world.logs()) == 1
+    assert world.view("main")["image_id"] == first["image_id"] == _id(engine, alias)
+
+    world.write("main/env.yml", second_text)
+    second = world.until_state("main", "ready", image_is_not=first["image"])
+    assert len(world.logs()) == 2
+    _until_alias(world, engine, "main", second["image_id"])
+    assert _id(engine, f"{first['image']}:latest") == first["image_id"]
+
+    world.write("main/env.yml", first_text)
+    again = world.until_state("main", "ready", image_is_not=second["image"])
+    assert (again["image"], again["image_id"]) == (first["image"], first["image_id"])
+    assert again["reason"] == "an image of this content exists: tagged, not built"
+    _until_alias(world, engine, "main", first["image_id"])
+    assert len(world.logs()) == 2
+
+    world.write("main/env.yml", first_text.replace("dependencies:", "dependencees:"))
+    broken = world.until_state("main", "invalid")
+    assert "main/env.yml:5:1: " in broken["reason"]
+    assert "dependencies" in broken["hint"]
+    assert (broken["turn"], broken["image"], broken["last_good"]) == ("user", None, first["image"])
+    assert _id(engine, alias) == _id(engine, f"{first['image']}:latest") == first["image_id"]
+    assert f"{first['image'][-32:][:12]} stays" in world.output()
+
+    world.write("main/env.yml", first_text)
+    assert world.until_state("main", "ready")["image_id"] == first["image_id"]
+    assert len(world.logs()) == 2
+    assert world.stop() == 0
+
+
+def test_every_question_is_answered(make_world: MakeWorld, engine: Engine) -> None:
+    world = make_world()
+    world.write("good/Dockerfile", world.dockerfile("RUN echo said by the step"))
+    world.write("bad/Dockerfile", world.dockerfile("RUN echo said before the end; exit 7"))
+    world.write("odd/env.yml", "dependencies: six\n")
+    world.up()
+    good = world.until_state("good", "ready")
+    world.until_state("bad", "failed")
+    world.until_state("odd", "invalid")
+    reference = f"{good['image']}:latest"
+
+    table = world.answer("status")
+    assert [line.split()[:3] for line in table.splitlines()[:3]] == [
+        ["x", "bad", "failed"],
+        ["+", "good", "ready"],
+        ["x", "odd", "invalid"],
+    ]
+    assert table.splitlines()[3] == "1 ready, 1 invalid, 1 failed"
+    whole = json.loads(world.answer("status", "--json"))
+    assert whole["running"]
+    assert whole["engine"]["connected"]
+    assert whole["counts"] | {"ready": 1, "failed": 1, "invalid": 1, "queued": 0} == whole["counts"]
+    assert json.loads(world.answer("status", "good", "--json")) == world.view("good")
+    assert reference.removesuffix(":latest") in world.answer("status", world.root / "good" / "Dockerfile")
+
+    assert world.answer("wait", "good") == f"good: ready {good['image']}\n"
+    assert world.answer("image", "good") == f"{reference}\n"
+    assert "said by the step" in world.answer("logs", "good")
+    assert "said by the step" in world.answer("logs", "-f", "good")
+
+    waited = world.command("wait", "bad")
+    assert waited.returncode == 1
+    assert waited.stderr.startswith("bad: failed: ")
+    assert world.command("image", "bad").returncode == 1
+    assert "said before the end" in world.answer("logs", "bad")
+    waited = world.command("wait", "odd")
+    assert waited.returncode == 1
+    assert "odd/env.yml:1:" in waited.stderr
+    logs = world.command("logs", "odd")
+    assert logs.returncode == 1
+    assert "nothing was built for odd" in logs.stderr
+    for question in ("status", "wait", "image", "logs"):
+        asked = world.command(question, "goood")
+        assert asked.returncode == 6, asked
+        assert "did you mean 'good'?" in asked.stderr
+
+
+def test_wait_takes_the_file_as_it_is_now(make_world: MakeWorld, gate: Any) -> None:
+    """A script saves and waits: it must not be told of the image before its save."""
+    world = make_world()
+    world.write("a/Dockerfile", world.dockerfile("WORKDIR /one"))
+    world.up()
+    before = world.until_state("a", "ready")
+    world.write("a/Dockerfile", world.dockerfile("WORKDIR /two"))
+    after = world.answer("wait", "a")
+    assert before["image"] not in after
+
+    world.write("a/Dockerfile", world.dockerfile(gate.step))
+    late = world.command("wait", "a", "--timeout", "1")
+    assert late.returncode == 5
+    assert "a: still " in late.stderr
+    gate.open()
+    world.answer("wait", "a")
+
+
+def test_status_after_the_end_tells_its_age(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.write("a/Dockerfile", world.dockerfile())
+    world.up()
+    view = world.until_state("a", "ready")
+    assert world.stop() == 0
+    status = world.command("status")
+    assert status.returncode == 0
+    assert status.stdout.startswith("+ a  ready")
+    assert "the service is not running, as it was " in status.stderr
+    assert json.loads(world.answer("status", "a", "--json")) == view
+    whole = json.loads(world.answer("status", "--json"))
+    assert not whole["running"]
+    assert 0 <= whole["age"] < 600
+    assert world.answer("image", "a") == f"{view['image']}:latest\n"
+    assert world.answer("logs", "a")
+    waited = world.command("wait", "a")
+    assert waited.returncode == 4
+    assert "envkiln up" in waited.stderr
+
+
+def test_two_services_of_one_state_directory_are_refused(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.up()
+    second = world.command("up", world.root)
+    assert second.returncode == 4, second
+    assert "another envkiln service" in second.stderr
+    assert world.service() is not None
+
+
+@pytest.mark.parametrize("builder", ["classic", "buildx"])
+def test_a_file_that_goes_leaves_its_image(make_world: MakeWorld, engine: Engine, builder: str) -> None:
+    world = make_world(builder=builder)
+    file = world.write("a/Dockerfile", world.dockerfile())
+    world.up()
+    view = world.until_state("a", "ready")
+    file.unlink()
+    world.until_output("a: gone; its image stays")
+    assert world.command("status", "a").returncode == 6
+    assert _id(engine, f"{view['image']}:latest") == view["image_id"]
+
+
+def _until_alias(world: World, engine: Engine, id_: str, image_id: str) -> None:
+    until(lambda: _id(engine, world.alias(id_)) == image_id, lambda: f"{world.alias(id_)} is {image_id}")

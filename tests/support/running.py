@@ -1,0 +1,356 @@
+"""Runs the real `envkiln` as processes: each world has directories of its own, and the engine in common.
+
+On `pythonpath` (pyproject.toml): test files import it as `running`.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+
+from envkiln.daemon.client import Client, ServiceDown
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.paths import paths_from
+
+PATIENCE_S = 90.0
+"""Far above what is needed, far below a hanging test."""
+_PAUSE_S = 0.03
+
+T = TypeVar("T")
+View = dict[str, Any]
+
+
+def until(condition: Callable[[], T], what: object = "", limit_s: float = PATIENCE_S) -> T:
+    """Return the first true value of `condition`; AssertionError with `what` (called, if it can be) after the limit."""
+    deadline = time.monotonic() + limit_s
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {limit_s:g} s: {what() if callable(what) else what}")
+        time.sleep(_PAUSE_S)
+    return found
+
+
+def processes_with(text: str) -> list[str]:
+    """Return the command lines on this machine that hold `text`."""
+
+    def command(directory: Path) -> str:
+        try:
+            return (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+
+    return [line for line in map(command, Path("/proc").glob("[0-9]*")) if text in line]
+
+
+class World:
+    """Directories for one service and its commands. `mark` is like no other world's; definitions carry it."""
+
+    def __init__(self, directory: Path, engine_url: str, **settings: Any) -> None:
+        self.mark = f"e2e-{uuid.uuid4().hex[:10]}"
+        self.directory = directory
+        self.root = directory / "root"
+        self.root.mkdir(parents=True)
+        self.settings = {"build_network": "host", "base_image_digest": "ignore", "aliases": [f"{self.mark}/{{id}}"]}
+        self.configure(**settings)
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("ENVKILN_")} | {
+            "ENVKILN_STATE_DIR": str(directory / "state"),
+            "XDG_RUNTIME_DIR": str(directory / "run"),
+            "XDG_CONFIG_HOME": str(directory / "config"),
+            "DOCKER_HOST": engine_url,
+        }
+        self.paths = paths_from(self.environ)
+        self.client = Client(self.paths.socket)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._output = directory / "output"
+        self._names: set[str] = set()
+
+    def configure(self, **settings: Any) -> None:
+        """Write the root's `envkiln.toml`, with what was set before."""
+        self.settings |= settings
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in self.settings.items()]
+        self.write("envkiln.toml", "".join(lines))
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def conda(self, channel: str, *packages: str) -> str:
+        """Return a conda file that no other world has."""
+        lines = ["variables:", f"  MARK: {self.mark}", "channels:", f"  - {channel}", "dependencies:"]
+        return "\n".join([*lines, *(f"  - {package}" for package in packages)]) + "\n"
+
+    def dockerfile(self, *steps: str) -> str:
+        """Return a Dockerfile that no other world has."""
+        return "\n".join([f"FROM {self.settings['base_image']}", f"ENV MARK={self.mark}", *steps]) + "\n"
+
+    # Processes
+
+    def command(self, *words: object, limit_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
+        """Run `envkiln` with these words to its end."""
+        command = [sys.executable, "-m", "envkiln.daemon", *map(str, words)]
+        return subprocess.run(
+            command,
+            env=self.environ,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+
+    def answer(self, *words: object) -> str:
+        """Return what a command that ends well prints."""
+        done = self.command(*words)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def up(self, *flags: str) -> None:
+        """Start the service and wait until it answers."""
+        command = [sys.executable, "-m", "envkiln.daemon", "up", str(self.root), "--plain", *flags]
+        with self._output.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, env=self.environ, cwd=self.directory, stdout=output, stderr=subprocess.STDOUT
+            )
+        until(lambda: self.service() or self._ended(), self.output)
+
+    def kill(self) -> None:
+        """End the service as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """Ask the service to stop; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def close(self, engine: Engine) -> None:
+        """Kill what runs and remove the images of this world."""
+        if self.process is not None:
+            self._end(signal.SIGKILL)
+        self._remember()
+        for image in engine.images():
+            if any(name.startswith(f"{self.mark}/") for name in image.references):
+                self._names.update(image.references)
+            elif self.mark in image.labels.get("envkiln.definition", ""):
+                self._names.update(image.references)
+        for name in self._names:
+            engine.remove(name)
+
+    def _end(self, number: int) -> int:
+        assert self.process is not None
+        process, self.process = self.process, None
+        self._remember()
+        process.send_signal(number)
+        try:
+            return process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
+
+    def _ended(self) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            raise AssertionError(f"the service ended with {self.process.returncode}: {self.output()}")
+        return False
+
+    # What is seen from outside
+
+    def service(self) -> View | None:
+        """Return the service's answer, None while nobody answers."""
+        with suppress(ServiceDown):
+            return self.client.service()
+        return None
+
+    def view(self, id_: str) -> View:
+        found = self.client.environment(id_)
+        return found or {"environment": id_, "state": "unknown", "image": None}
+
+    def until_state(self, id_: str, state: str, *, image_is_not: str | None = None) -> View:
+        """Wait for a state, of another image than `image_is_not`; returns the view."""
+
+        def reached() -> View | None:
+            view = self.view(id_)
+            self._names |= {f"{view['image']}:latest"} if view["image"] else set()
+            return view if view["state"] == state and view["image"] != image_is_not else None
+
+        return until(reached, lambda: f"{id_} {state}: {self.view(id_)}\n{self.output()}")
+
+    def alias(self, id_: str) -> str:
+        return f"{self.mark}/{id_}:latest"
+
+    def output(self) -> str:
+        """Return what the service has printed, over all of its starts."""
+        return self._output.read_text(encoding="utf-8") if self._output.exists() else ""
+
+    def until_output(self, text: str) -> None:
+        until(lambda: text in self.output(), lambda: f"{text!r} in {self.output()}")
+
+    def logs(self) -> list[Path]:
+        """Return the log of every build that was started."""
+        return sorted(self.paths.logs.glob("*/*.log"))
+
+    def _remember(self) -> None:
+        self._names |= {f"azureml/azureml_{log.parent.name.removeprefix('azureml_')}:latest" for log in self.logs()}
+
+
+class Gate:
+    """Holds builds: a step that `passes` it waits until it is opened. A step whose process ends counts no more."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        gate = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if gate._wait(self.connection):
+                    self.send_response(200)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                else:
+                    self.close_connection = True
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    @property
+    def step(self) -> str:
+        """The line for a Dockerfile."""
+        url = f"http://127.0.0.1:{self._server.server_port}/"
+        return f"RUN python3 -c \"import urllib.request; urllib.request.urlopen('{url}').read()\""
+
+    @property
+    def waiting(self) -> int:
+        """How many steps stand before the gate now."""
+        return self._waiting
+
+    def open(self) -> None:
+        self._open.set()
+
+    def close(self) -> None:
+        """End for good; who still waits is let go."""
+        self.open()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _wait(self, connection: socket.socket) -> bool:
+        """Return True when opened, False when the other side is gone."""
+        with self._lock:
+            self._waiting += 1
+        connection.settimeout(_PAUSE_S)
+        try:
+            while not self._open.is_set():
+                with suppress(TimeoutError):
+                    return connection.recv(1) != b""
+            connection.settimeout(None)
+        except OSError:
+            return False
+        finally:
+            with self._lock:
+                self._waiting -= 1
+        return True
+
+
+class EngineDoor:
+    """A socket in front of the engine that can be shut, with all that came through it, and opened again."""
+
+    def __init__(self, engine_url: str, path: Path) -> None:
+        self._engine_url = engine_url
+        self._path = path
+        self._listener: socket.socket | None = None
+        self._through: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._path}"
+
+    def open(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._path))
+        self._listener.listen(64)
+        self._start(self._serve, self._listener)
+
+    def shut(self) -> None:
+        """Nothing listens any more, and every connection is cut."""
+        listener, self._listener = self._listener, None
+        self._path.unlink(missing_ok=True)
+        if listener is not None:
+            listener.shutdown(socket.SHUT_RDWR)
+            self._threads.pop(0).join()
+            listener.close()
+        with self._lock:
+            for connection in self._through:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=target, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def _serve(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                inner, _ = listener.accept()
+                self._start(self._carry, inner)
+
+    def _carry(self, inner: socket.socket) -> None:
+        with inner, suppress(OSError), self._connect() as outer:
+            with self._lock:
+                self._through |= {inner, outer}
+            back = threading.Thread(target=_copy, args=(outer, inner))
+            back.start()
+            _copy(inner, outer)
+            back.join()
+            with self._lock:
+                self._through -= {inner, outer}
+
+    def _connect(self) -> socket.socket:
+        scheme, _, place = self._engine_url.partition("://")
+        if scheme == "unix":
+            outer = socket.socket(socket.AF_UNIX)
+            outer.connect(place)
+            return outer
+        host, _, port = place.rpartition(":")
+        return socket.create_connection((host, int(port)))
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    # Only this direction has ended: the other side may still have something to say.
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def container_commands(engine: Engine) -> Iterator[str]:
+    """Yield the command of every container, stopped ones too."""
+    client = engine.new_client()
+    try:
+        listed: list[Mapping[str, Any]] = client.containers(all=True)
+        for container in listed:
+            yield str(container["Command"])
+    finally:
+        client.close()
