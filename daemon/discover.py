@@ -301,7 +301,9 @@ class _Look:
             for path in self._contexts.get(directory, ())
             if with_own_dockerfile or is_structured(path) or directory_of(path) != directory
         }
-        if holders or not any(map(is_standard, listing.candidates)):
+        # A build context often has a requirements file of its own further down: that alone makes no environment.
+        stands = any(is_standard(path) and not path.endswith("requirements.txt") for path in listing.candidates)
+        if holders or not stands:
             place = directory
             while place:
                 place = directory_of(place)

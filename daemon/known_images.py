@@ -53,4 +53,5 @@ def _names(image: EngineImage) -> list[str]:
 
 
 def _value(name: str, image: EngineImage) -> KnownImage:
-    return KnownImage(name, image.id, frozenset(image.references), image.created, image.size)
+    # Whole seconds: a list of images has no more, and what one look knows must equal what the other does.
+    return KnownImage(name, image.id, frozenset(image.references), float(int(image.created)), image.size)

@@ -170,7 +170,8 @@ class WatchedRoot:
                 continue
             sighting = self._sighting(self._ids.claim(self.root.label, path), path, found)
             if sighting == known:
-                same.append(sighting.id)
+                if _was_saved(old.get(path), found):
+                    same.append(sighting.id)
             else:
                 changed.append(sighting)
                 self._sightings[path] = sighting
@@ -180,7 +181,7 @@ class WatchedRoot:
         left = tuple(self._ids.release(self.root.label, path) for path in gone)
         if changed or gone:
             self._post(Looked(tuple(changed), frozenset(left)))
-        if after is not before and (changed or gone or same):
+        if after.environments != old:
             self._store_at = self._store_at or time.monotonic() + _STORE_AFTER_S
         ids = tuple(sighting.id for sighting in changed)
         self._report(LookReport(self.root.label, seconds, len(after.environments), ids, tuple(same), left))
@@ -196,3 +197,12 @@ class WatchedRoot:
         if self._snapshot is not None:
             text = (await asyncio.to_thread(snapshot_to_json, self._snapshot)).decode()
             await asyncio.to_thread(self._index.store_snapshot, str(self.root.path), text)
+
+
+def _was_saved(before: Found | None, after: Found) -> bool:
+    """Whether a file was written between two looks; one that is read again for being young was not."""
+
+    def times(found: Found) -> list[tuple[int, int] | None]:
+        return [key and (key.mtime_ns, key.ctime_ns) for _, key in (*found.inputs, *found.directories)]
+
+    return before is not None and times(before) != times(after)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running import EngineDoor, Gate, World
 
 from envkiln.cache.canonical import canonical_text
 from envkiln.cache.definition import (
@@ -29,7 +30,6 @@ from envkiln.cache.identity import identify
 from envkiln.cache.source import EntryKind, MemoryTree
 from envkiln.daemon.builder import BuildOptions, BuildRequest
 from envkiln.daemon.engine import Engine
-from running import EngineDoor, Gate, World
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = Path(os.environ.get("TESTBED_FACTS") or ROOT / "build" / "testbed" / "testbed.json")

@@ -22,7 +22,7 @@ from envkiln.daemon.client import Client, ServiceDown
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.paths import paths_from
 
-PATIENCE_S = 90.0
+PATIENCE_S = 60.0
 """Far above what is needed, far below a hanging test."""
 _PAUSE_S = 0.03
 
@@ -180,7 +180,8 @@ class World:
         def reached() -> View | None:
             view = self.view(id_)
             self._names |= {f"{view['image']}:latest"} if view["image"] else set()
-            return view if view["state"] == state and view["image"] != image_is_not else None
+            other = image_is_not is None or view["image"] != image_is_not
+            return view if view["state"] == state and other else None
 
         return until(reached, lambda: f"{id_} {state}: {self.view(id_)}\n{self.output()}")
 
