@@ -11,7 +11,7 @@ import click
 
 from envkiln.cache.names import short_name
 from envkiln.daemon.client import Client
-from envkiln.daemon.errors import ExitCode
+from envkiln.daemon.errors import ExitCode, UnknownEnvironment
 from envkiln.daemon.knowledge import Knowledge, View, what_is_known
 from envkiln.daemon.paths import paths_from
 from envkiln.daemon.text import ago, one_line
@@ -25,6 +25,7 @@ _MARKS = {
     "named": ("-", None),
 }
 _AT_A_TIME_S = 30.0
+_LOOK_AGAIN_S = 0.1
 
 
 @click.command()
@@ -60,9 +61,8 @@ def wait(environment: str, timeout: float | None) -> int:
     Example: envkiln wait pytorch --timeout 600 && docker run pytorch
     """
     client = Client(paths_from(os.environ).socket)
-    service = client.service()
-    id_ = str(Knowledge(tuple(service["environments"]), service).find(environment)["environment"])
     deadline = None if timeout is None else time.monotonic() + timeout
+    id_ = _id_of(client, environment, deadline)
     while True:
         left = _AT_A_TIME_S if deadline is None else deadline - time.monotonic()
         view = client.wait(id_, max(0.0, min(left, _AT_A_TIME_S)))
@@ -101,11 +101,26 @@ def image(environment: str, last_good: bool) -> int:
     return _warn_down(known)
 
 
+def _id_of(client: Client, environment: str, deadline: float | None) -> str:
+    """Return the id of an environment; a service that is just starting may not have seen it yet."""
+    while True:
+        service = client.service()
+        try:
+            return str(Knowledge(tuple(service["environments"]), service).find(environment)["environment"])
+        except UnknownEnvironment:
+            if not service["starting"] or (deadline is not None and time.monotonic() >= deadline):
+                raise
+        time.sleep(_LOOK_AGAIN_S)
+
+
 def _warn_down(known: Knowledge) -> ExitCode:
     if known.service is None:
         age = f", as it was {ago(known.age)} ago" if known.age is not None else ""
         click.echo(f"the service is not running{age}; start it with: envkiln up", err=True)
-    elif not known.service["engine"]["connected"]:
+        return ExitCode.DONE
+    if known.service["starting"]:
+        click.echo("the service has just started and is looking at its directories", err=True)
+    if not known.service["engine"]["connected"]:
         engine = known.service["engine"]
         click.echo(f"the engine does not answer: {engine['problem'] or 'not asked yet'}", err=True)
         if engine["hint"]:

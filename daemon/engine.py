@@ -233,7 +233,10 @@ class Engine:
         finally:
             ended.set()
         if not stop.is_set():
-            raise EngineUnavailable(f"the Docker engine at {self._where()} ended its event stream")
+            raise EngineUnavailable(
+                f"the Docker engine at {self._where()} ended its event stream",
+                hint="it may be restarting; it is asked again",
+            )
 
     def new_client(self, *, timeout_s: float | None = None) -> "docker.APIClient":
         """Return a docker-py client of its own for a caller that streams; the caller closes it."""

@@ -27,7 +27,7 @@ def judge(environment: Environment, facts: Facts) -> tuple[Phase, str]:
         return Phase.INVALID, str(environment.problem)
     build = facts.builds.get(name)
     if build is not None and not build.cancelling:
-        return Phase.BUILDING, "building" if build.id == environment.sighting.id else f"built for {build.id}"
+        return Phase.BUILDING, "building" if build.id == environment.sighting.id else f"together with {build.id}"
     builds = environment.sighting.settings.build
     if name in facts.images and not (builds and name in facts.forced):
         return Phase.READY, _why_ready(environment, name, facts)

@@ -65,7 +65,9 @@ def _line(id_: str, before: Environment | None, after: Environment | None, state
         after.problem,
     ):
         return None
-    text = f"{after.phase.value}: {redact(after.reason)}"
+    text = after.phase.value
+    if after.reason != text:
+        text += f": {redact(after.reason)}"
     problem = after.problem
     if after.phase is Phase.FAILED:
         problem = state.failures[after.wanted or ""].problem

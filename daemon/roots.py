@@ -17,6 +17,8 @@ class Roots:
     def __init__(
         self, config: Config, index: Index, post: Callable[[Event], None], report: Callable[[LookReport], None]
     ) -> None:
+        self.started = False
+        """Whether the first look at every root is done."""
         ids = Ids()
         self.all = [WatchedRoot(config, root, ids=ids, index=index, post=post, report=report) for root in config.roots]
 
@@ -28,6 +30,7 @@ class Roots:
         """Watch and look at every root, in the configured order."""
         for watched in self.all:
             await watched.start()
+        self.started = True
 
     async def run(self) -> None:
         """Look at what changes, until cancelled."""

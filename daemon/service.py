@@ -96,6 +96,7 @@ class Service:
             version("envkiln"),
             os.getpid(),
             self._started,
+            not self._parts.roots.started,
             engine_view(state),
             tuple(
                 RootView(

@@ -7,6 +7,7 @@ them changes, so lost, doubled or reordered events cannot leave a wrong one behi
 from dataclasses import replace
 from functools import singledispatch
 
+from envkiln.cache.errors import Turn
 from envkiln.daemon.draft import Draft
 from envkiln.daemon.events import (
     AliasSet,
@@ -66,6 +67,10 @@ def _engine_connected(event: EngineConnected, draft: Draft) -> None:
     for reference, base in draft.bases.items():
         if base.digest is None and not base.asking:
             draft.ask(reference, replace(base, answered=False))
+    # What could not be tagged for want of the engine is tagged now.
+    for alias, refusal in list(draft.refusals.items()):
+        if refusal.problem.turn is Turn.SURROUNDINGS:
+            del draft.refusals[alias]
     draft.touched.update(draft.environments)
 
 

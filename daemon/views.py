@@ -54,11 +54,15 @@ class RootView(msgspec.Struct, frozen=True):
 
 
 class ServiceView(msgspec.Struct, frozen=True):
-    """The whole service. `counts` has the number of environments by state."""
+    """The whole service. `counts` has the number of environments by state.
+
+    While it is `starting`, the first look at the roots is not done and environments may be missing.
+    """
 
     version: str
     process: int
     started: float
+    starting: bool
     engine: EngineView
     roots: tuple[RootView, ...]
     counts: dict[str, int]

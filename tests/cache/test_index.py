@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -31,6 +32,13 @@ def fill(directory: Path) -> None:
         index.record_digest("base:1", "sha256:1", 5.0)
         index.store_views({f"e{i}": {"state": "ready", "n": i} for i in range(50)}, (), 7.0)
         index.add_build("e1", {"ending": "built"})
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("filled") / "index"
+    fill(directory)
+    return directory
 
 
 def read(index: Index) -> None:
@@ -140,23 +148,15 @@ def test_a_damaged_index_is_moved_aside_and_made_anew(tmp_path: Path, data: byte
         assert (tmp_path / "index.damaged" / "cache.db").read_bytes() == data
 
 
-def test_a_disk_that_cannot_be_written_is_no_damage(tmp_path: Path) -> None:
-    fill(tmp_path / "index")
+def test_a_directory_that_cannot_be_made_is_no_damage(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         Index(tmp_path / "file" / "index")
-    with closing(sqlite3.connect(tmp_path / "index" / "cache.db")) as other:
-        other.execute("PRAGMA locking_mode = EXCLUSIVE")
-        other.execute("BEGIN EXCLUSIVE")
-        assert not (tmp_path / "index.damaged").exists()
-    with opened(tmp_path / "index") as index:
-        assert len(index.views()) == 50
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_random_damage_costs_time_only(tmp_path: Path, seed: int) -> None:
-    directory = tmp_path / "index"
-    fill(directory)
+@pytest.mark.parametrize("seed", range(40))
+def test_random_damage_costs_time_only(filled: Path, tmp_path: Path, seed: int) -> None:
+    directory = shutil.copytree(filled, tmp_path / "index")
     chance = random.Random(seed)  # noqa: S311
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     file = chance.choice([*files, directory / "cache.db"])

@@ -24,6 +24,7 @@ from envkiln.daemon.events import (
     BuildRequested,
     CancelBuild,
     EngineConnected,
+    EngineLost,
     Looked,
     Problem,
     ResolveBase,
@@ -91,7 +92,7 @@ def test_a_build_goes_on_while_another_environment_waits_for_it() -> None:
     story = Story()
     story.connect()
     story.tell(Looked((sighting("a", FOUND), sighting("b", FOUND))))
-    assert story.environment("b").reason == "built for a"
+    assert story.environment("b").reason == "together with a"
     assert story.tell(Looked((), frozenset({"a"}))) == ()
     assert story.built(A) == (SetAlias("b:latest", A),)
 
@@ -103,8 +104,9 @@ def test_an_environment_that_is_not_built_is_ready_when_another_one_was() -> Non
     assert story.see("a", FOUND) == (StartBuild(A, "a", forced=False),)
     story.built(A)
     assert story.phase("quiet") is Phase.READY
+    story.tell(EngineLost(Problem("refused")))
     story.tell(BuildRequested("a"))
-    story.failed(A, passing=False)
+    assert story.phase("a") is Phase.QUEUED
     assert story.phase("quiet") is Phase.READY
 
 

@@ -24,14 +24,15 @@ def test_removed_tags_come_back(make_world: MakeWorld, engine: Engine) -> None:
     engine.remove(alias)
     until(lambda: engine.inspect(alias), world.output, SOON_S)
     engine.remove(name)
-    until(lambda: engine.inspect(name), world.output, SOON_S)
+    _until_built_again(world, 2)
+    assert engine.inspect(name)
     engine.remove(name)
     engine.remove(alias)
-    until(lambda: engine.inspect(name) and engine.inspect(alias), world.output, SOON_S)
-    healed = world.until_state("a", "ready")
+    _until_built_again(world, 3)
+    until(lambda: engine.inspect(alias), world.output, SOON_S)
+    healed = world.view("a")
     images = [engine.inspect(reference) for reference in (name, alias)]
     assert [image and image.id for image in images] == [healed["image_id"]] * 2
-    assert "its image was removed" in world.output()
 
 
 def test_an_alias_that_was_moved_comes_back(make_world: MakeWorld, engine: Engine) -> None:
@@ -74,6 +75,7 @@ def test_an_engine_that_goes_and_comes_back(make_world: MakeWorld, door: EngineD
     world.write("a/Dockerfile", world.dockerfile())
     world.up()
     first = world.until_state("a", "ready")
+    until(lambda: engine.inspect(world.alias("a")), world.output)
 
     door.shut()
     _until_away(world)
@@ -140,6 +142,11 @@ def test_the_real_engine_stopped_and_started(make_world: MakeWorld, testbed: Any
     second = world.until_state("a", "ready")
     assert second["image"] != first["image"]
     assert until(lambda: engine.inspect(world.alias("a")), world.output).id == second["image_id"]
+
+
+def _until_built_again(world: World, times: int) -> None:
+    """Its builds are over, too: a tag that goes while one is being verified costs a back-off."""
+    until(lambda: len(world.logs()) == times and world.view("a")["state"] == "ready", world.output, SOON_S)
 
 
 def _until_away(world: World) -> None:

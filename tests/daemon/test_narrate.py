@@ -1,0 +1,145 @@
+"""What a person who follows along reads."""
+
+import pytest
+from values import BROKEN, Story, definition, image, name_of
+
+from envkiln.cache.names import short_name
+from envkiln.daemon.events import (
+    BuildEnded,
+    BuildRequested,
+    Ending,
+    EngineConnected,
+    EngineLost,
+    Event,
+    Looked,
+    Problem,
+    Tick,
+)
+from envkiln.daemon.narrate import Level, Line, narrate, narrate_look
+from envkiln.daemon.watched_root import LookReport
+
+FOUND = definition()
+NAME = name_of(FOUND)
+SHORT = short_name(NAME)
+
+
+class Told(Story):
+    """A story that keeps what was said about the last event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[Line] = []
+
+    def tell(self, event: Event, *, after: float = 0.0) -> tuple[object, ...]:  # type: ignore[override]
+        before = self.state
+        effects = super().tell(event, after=after)
+        self.lines = narrate(event, before, self.state)
+        return effects
+
+
+def building() -> Told:
+    story = Told()
+    story.connect()
+    story.see("a", FOUND)
+    return story
+
+
+def test_a_build_is_told_from_beginning_to_end() -> None:
+    story = building()
+    assert story.lines == [Line(f"building [{SHORT}]", "a")]
+    story.built(NAME)
+    assert story.lines == [Line(f"ready: built in 2.0 s [{SHORT}]", "a", Level.GOOD)]
+
+
+def test_a_build_that_gets_a_free_place_is_told() -> None:
+    story = Told()
+    story.connect()
+    for i in range(3):
+        story.see(f"e{i}", definition(f"p{i}"))
+    story.built(name_of(definition("p0")))
+    assert [line.subject for line in story.lines] == ["e0", "e2"]
+
+
+def test_a_failure_comes_with_its_hint() -> None:
+    story = building()
+    story.failed(NAME, passing=False)
+    expected = f"failed: the solver found no way (loosen a version) [{SHORT}]"
+    assert story.lines == [Line(expected, "a", Level.ERROR)]
+
+
+def test_an_error_comes_with_its_place_and_says_what_stays() -> None:
+    story = building()
+    story.built(NAME)
+    story.see("a", BROKEN)
+    expected = f"invalid: a/env.yml:3:1: unknown key (remove it); {SHORT} stays"
+    assert story.lines == [Line(expected, "a", Level.ERROR)]
+    story.see("b", BROKEN)
+    assert story.lines == [Line("invalid: a/env.yml:3:1: unknown key (remove it)", "b", Level.ERROR)]
+
+
+def test_another_error_in_the_same_file_is_told() -> None:
+    story = Told()
+    story.see("a", BROKEN)
+    story.see("a", Problem("another", place="a/env.yml:4"))
+    assert story.lines == [Line("invalid: a/env.yml:4: another", "a", Level.ERROR)]
+
+
+@pytest.mark.parametrize("event", [Tick(), Looked(()), BuildRequested("unknown")], ids=repr)
+def test_nothing_is_said_where_nothing_happened(event: Event) -> None:
+    story = building()
+    story.tell(event)
+    assert story.lines == []
+
+
+def test_a_comment_is_not_worth_a_line() -> None:
+    story = building()
+    story.see("a", definition(comment="words"))
+    assert story.lines == []
+
+
+def test_an_environment_that_is_gone_leaves_its_image() -> None:
+    story = building()
+    story.tell(Looked((), frozenset({"a"})))
+    assert story.lines == [Line("gone; its image stays", "a")]
+
+
+def test_the_engine_is_told_once_for_each_change() -> None:
+    story = Told()
+    story.tell(EngineConnected("Docker Engine 28"))
+    assert story.lines == [Line("engine: Docker Engine 28", level=Level.GOOD)]
+    story.tell(EngineLost(Problem("refused", "start it")))
+    assert story.lines == [Line("engine: refused (start it); what is ready stays known", level=Level.WARNING)]
+    story.tell(EngineLost(Problem("refused", "start it")))
+    assert story.lines == []
+
+
+def test_an_interrupted_build_whose_image_is_there_is_told_without_trouble() -> None:
+    story = Told()
+    story.connect(image(NAME))
+    story.see("a", FOUND)
+    story.tell(BuildRequested("a"))
+    story.tell(BuildEnded(NAME, Ending.INTERRUPTED, problem=Problem("gone")))
+    story.list(image(NAME))
+    assert [line.text for line in story.lines] == [f"building [{SHORT}]"]
+
+
+def test_no_line_tells_a_secret() -> None:
+    story = building()
+    story.tell(
+        BuildEnded(NAME, Ending.FAILED, problem=Problem("no https://user:secret@host/x", "see https://secret@h"))
+    )
+    assert "secret" not in story.lines[0].text
+
+
+def report(*same: str) -> LookReport:
+    return LookReport("root", 0.012, 30, ("changed",), same, ())
+
+
+def test_a_save_that_changes_nothing_is_confirmed() -> None:
+    assert narrate_look(report()) == []
+    assert narrate_look(report("a")) == [Line("saved; nothing that counts has changed (12 ms)", "a")]
+
+
+def test_many_of_them_are_one_line() -> None:
+    (line,) = narrate_look(report(*map(str, range(21))))
+    assert line.text == "21 definitions read again, none has changed"

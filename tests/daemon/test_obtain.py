@@ -1,0 +1,202 @@
+"""How one image is obtained: look, ask, build, and look again."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from values import definition, identity_of
+
+from envkiln.cache.errors import EnvkilnError, Turn
+from envkiln.cache.source import MemoryTree
+from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
+from envkiln.daemon.engine import Engine, EngineImage
+from envkiln.daemon.events import BuildEnded, Ending
+from envkiln.daemon.labels import labels_for
+from envkiln.daemon.obtain import Obtainer
+from envkiln.daemon.registry import Answer
+
+FOUND = definition()
+IDENTITY = identity_of(FOUND)
+NAME = IDENTITY.image
+LABELS = labels_for(FOUND, IDENTITY, resolved=False)
+REQUEST = BuildRequest(FOUND, IDENTITY, MemoryTree({}), LABELS)
+
+
+class FakeEngine(Engine):
+    """An engine that holds at most one image; `down` makes every question fail."""
+
+    def __init__(self, *, there: bool = False, down: bool = False) -> None:
+        super().__init__("unix:///nowhere")
+        self.image: EngineImage | None = None
+        self.down = down
+        if there:
+            self.add()
+
+    def add(self, labels: dict[str, str] = LABELS) -> None:
+        self.image = EngineImage("sha256:1", (f"{NAME}:latest",), labels, 1.0, 10)
+
+    def inspect(self, reference: str) -> EngineImage | None:
+        if self.down:
+            raise EngineUnavailable("the engine does not answer")
+        return self.image if self.image and reference in self.image.references else None
+
+
+class FakeBuilder:
+    """Does what a test says, and counts."""
+
+    name = "fake"
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+        self.built = 0
+
+    async def build(self, request: BuildRequest, log: Log) -> None:
+        assert request is REQUEST
+        log("Step 1")
+        self.built += 1
+        self._act()
+
+
+class FakeRegistry:
+    def __init__(self, answer: Answer, pull: Callable[[], None] = lambda: None) -> None:
+        self._answer = answer
+        self._pull = pull
+        self.asked = 0
+
+    async def has(self, name: str) -> Answer:
+        assert name == NAME
+        self.asked += 1
+        return self._answer
+
+    async def pull(self, name: str) -> None:
+        assert name == NAME
+        self._pull()
+
+
+class Kitchen:
+    def __init__(self, locks: Path) -> None:
+        self.engine = FakeEngine()
+        self.builder = FakeBuilder(self.engine.add)
+        self.registry = FakeRegistry(Answer.NO)
+        self.lines: list[str] = []
+        self.locks = locks
+
+    async def obtained(self, *, forced: bool = False) -> BuildEnded:
+        obtainer = Obtainer(self.engine, self.registry, self.locks)
+        return await obtainer.obtain(self.builder, REQUEST, self.lines.append, forced=forced)
+
+    def obtain(self, *, forced: bool = False) -> BuildEnded:
+        return asyncio.run(self.obtained(forced=forced))
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path) -> Kitchen:
+    return Kitchen(tmp_path / "locks")
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def test_what_nobody_has_is_built_and_looked_at(kitchen: Kitchen) -> None:
+    ended = kitchen.obtain()
+    assert (ended.name, ended.ending, ended.problem) == (NAME, Ending.BUILT, None)
+    assert ended.image is not None
+    assert ended.image.id == "sha256:1"
+    assert kitchen.lines == ["Step 1"]
+
+
+def test_an_image_that_is_there_needs_no_build_and_no_question(kitchen: Kitchen) -> None:
+    kitchen.engine.add()
+    assert kitchen.obtain().ending is Ending.FOUND
+    assert (kitchen.builder.built, kitchen.registry.asked) == (0, 0)
+
+
+def test_an_image_that_is_not_believed_is_built_over(kitchen: Kitchen) -> None:
+    kitchen.engine.add({"envkiln.name": "azureml/azureml_" + "0" * 32})
+    assert kitchen.obtain().ending is Ending.BUILT
+
+
+def test_a_forced_build_asks_nobody(kitchen: Kitchen) -> None:
+    kitchen.engine.add()
+    assert kitchen.obtain(forced=True).ending is Ending.BUILT
+    assert (kitchen.builder.built, kitchen.registry.asked) == (1, 0)
+
+
+def test_an_image_of_the_registry_is_pulled(kitchen: Kitchen) -> None:
+    kitchen.registry = FakeRegistry(Answer.YES, kitchen.engine.add)
+    assert kitchen.obtain().ending is Ending.FOUND
+    assert kitchen.builder.built == 0
+    assert kitchen.lines == [f"pulling {NAME}"]
+
+
+def test_a_pull_that_brings_something_else_is_followed_by_a_build(kitchen: Kitchen) -> None:
+    kitchen.registry = FakeRegistry(Answer.YES, lambda: kitchen.engine.add({}))
+    assert kitchen.obtain().ending is Ending.BUILT
+
+
+def test_a_registry_that_does_not_answer_has_not_said_no(kitchen: Kitchen) -> None:
+    kitchen.registry = FakeRegistry(Answer.UNKNOWN)
+    ended = kitchen.obtain()
+    assert (ended.ending, ended.passing, kitchen.builder.built) == (Ending.FAILED, True, 0)
+
+
+def test_a_build_whose_image_is_not_there_afterwards_has_failed(kitchen: Kitchen) -> None:
+    kitchen.builder = FakeBuilder(lambda: None)
+    ended = kitchen.obtain()
+    assert (ended.ending, ended.passing, ended.image) == (Ending.FAILED, True, None)
+    assert ended.problem is not None
+    assert ended.problem.message == "the build ended well, but the engine has no image of that name"
+
+
+class Elsewhere(EnvkilnError):
+    turn = Turn.SURROUNDINGS
+
+
+@pytest.mark.parametrize(
+    ("error", "ending", "passing"),
+    [
+        (BuildFailed("no such package", hint="correct it"), Ending.FAILED, False),
+        (BuildFailed("the mirror is away", passing=True), Ending.FAILED, True),
+        (EngineUnavailable("gone"), Ending.INTERRUPTED, False),
+        (EnvkilnError("a file is missing"), Ending.FAILED, False),
+        (Elsewhere("the registry is away"), Ending.FAILED, True),
+        (OSError(28, "No space left on device"), Ending.FAILED, True),
+    ],
+    ids=repr,
+)
+def test_every_error_is_an_answer(kitchen: Kitchen, error: Exception, ending: Ending, passing: bool) -> None:
+    kitchen.builder = FakeBuilder(raising(error))
+    ended = kitchen.obtain()
+    assert (ended.ending, ended.passing) == (ending, passing)
+    assert ended.problem is not None
+    assert ended.problem.message
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_an_engine_that_does_not_answer_is_never_taken_for_a_no(kitchen: Kitchen, forced: bool) -> None:
+    kitchen.engine.down = True
+    assert kitchen.obtain(forced=forced).ending is Ending.INTERRUPTED
+    assert kitchen.builder.built == (1 if forced else 0)
+
+
+def test_a_cancelled_build_is_cancelled_and_leaves_the_lock_free(kitchen: Kitchen) -> None:
+    kitchen.builder = FakeBuilder(raising(asyncio.CancelledError()))
+    with pytest.raises(asyncio.CancelledError):
+        kitchen.obtain()
+    kitchen.builder = FakeBuilder(kitchen.engine.add)
+    assert kitchen.obtain().ending is Ending.BUILT
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_two_at_once_make_one_build(kitchen: Kitchen, forced: bool) -> None:
+    async def both() -> tuple[BuildEnded, BuildEnded]:
+        return await asyncio.gather(kitchen.obtained(forced=forced), kitchen.obtained(forced=forced))
+
+    endings = {ended.ending for ended in asyncio.run(both())}
+    assert endings == {Ending.BUILT, Ending.FOUND}
+    assert kitchen.builder.built == 1
