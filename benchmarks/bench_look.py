@@ -20,7 +20,7 @@ from envkiln.daemon.snapshot import snapshot_from_json, snapshot_to_json
 T = TypeVar("T")
 
 # As long as the median of the published specifications (208 bytes).
-SPEC = """name: project_environment_{number:05}
+SPEC = """name: project_environment
 channels:
   - conda-forge
   - defaults
@@ -30,7 +30,7 @@ dependencies:
       - azureml-defaults
       - scikit-learn==0.24.2
       - pandas==1.3.5
-      - joblib
+      - joblib=={number:05}
 """
 
 

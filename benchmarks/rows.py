@@ -8,7 +8,7 @@ from pathlib import Path
 
 # As long as the median of published specifications: 208 bytes.
 SPEC = """\
-name: project_environment_{number:05}
+name: project_environment
 channels:
   - conda-forge
   - defaults
@@ -18,7 +18,7 @@ dependencies:
       - azureml-defaults
       - scikit-learn==0.24.2
       - pandas==1.3.5
-      - joblib
+      - joblib=={number:05}
 """
 
 

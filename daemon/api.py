@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from envkiln.daemon.views import EnvironmentView, ServiceView
 
-SETTLED = frozenset({"ready", "failed", "invalid", "named"})
 LONGEST_WAIT_S = 60.0
 """A question waits this long at most; whoever wants to wait longer asks again."""
 
@@ -23,6 +22,10 @@ class Answers(Protocol):
     def service(self) -> ServiceView: ...
 
     def environment(self, id_: str) -> EnvironmentView | None: ...
+
+    def is_settled(self, id_: str) -> bool:
+        """Whether nothing more will happen to an environment by itself, its aliases included."""
+        ...
 
     def request_build(self, id_: str) -> None: ...
 
@@ -68,7 +71,7 @@ def make_api(answers: Answers) -> Starlette:
 async def _settled(answers: Answers, id_: str, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while (view := answers.environment(id_)) is not None and view.state not in SETTLED:
+            while not answers.is_settled(id_):
                 await answers.changed()
 
 

@@ -154,17 +154,32 @@ class DiskTree:
         return result
 
     def _open(self, path: str) -> int:
-        full = os.path.join(self.root, self.real(path))  # noqa: PTH118
+        full = self._full(path)
         # Asked before it is opened, since opening alone can start a device or wake a FIFO's writer; and again
         # after, since it may have been replaced in between.
-        _require_file(os.lstat(full), path)
+        result = os.lstat(full)
+        if stat.S_ISLNK(result.st_mode):
+            full = os.path.join(self.root, self.real(path))  # noqa: PTH118
+            result = os.lstat(full)
+        _require_file(result, path)
         descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             _require_file(os.fstat(descriptor), path)
+            self._require_inside(descriptor, path)
         except OSError:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _require_inside(self, descriptor: int, path: str) -> None:
+        """Judge a link among the directories on the way: the kernel knows where the open file is in one call."""
+        prefix = self.root if self.root.endswith("/") else f"{self.root}/"
+        try:
+            inside = os.readlink(f"/proc/self/fd/{descriptor}").startswith(prefix)  # noqa: PTH115
+        except OSError:
+            inside = False
+        if not inside:
+            self.real(path)
 
     def _full(self, path: str) -> str:
         if "\0" in path:

@@ -67,7 +67,7 @@ def _line(id_: str, before: Environment | None, after: Environment | None, state
         return None
     text = after.phase.value
     if after.reason != text:
-        text += f": {redact(after.reason)}"
+        text += f": {after.reason}"
     problem = after.problem
     if after.phase is Phase.FAILED:
         problem = state.failures[after.wanted or ""].problem
@@ -77,4 +77,4 @@ def _line(id_: str, before: Environment | None, after: Environment | None, state
         text += f"; {short_name(after.last_good)} stays"
     elif after.wanted is not None and after.phase is not Phase.INVALID:
         text += f" [{short_name(after.wanted)}]"
-    return Line(text, id_, _LEVELS.get(after.phase, Level.INFO))
+    return Line(redact(text), id_, _LEVELS.get(after.phase, Level.INFO))

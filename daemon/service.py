@@ -10,6 +10,7 @@ from importlib.metadata import version
 import uvicorn
 
 from envkiln.cache.index import Index
+from envkiln.daemon.aliases import aliases_of
 from envkiln.daemon.api import make_api
 from envkiln.daemon.config import Config
 from envkiln.daemon.events import BuildRequested, Event
@@ -17,9 +18,11 @@ from envkiln.daemon.instance import single_instance
 from envkiln.daemon.narrate import Line, narrate, narrate_look
 from envkiln.daemon.parts import Parts, make_parts
 from envkiln.daemon.paths import Paths
-from envkiln.daemon.state import State
+from envkiln.daemon.state import Phase, State
 from envkiln.daemon.views import EnvironmentView, RootView, ServiceView, counts, engine_view, environment_view
 from envkiln.daemon.watched_root import LookReport
+
+_SETTLED = frozenset({Phase.READY, Phase.FAILED, Phase.INVALID, Phase.NAMED})
 
 Say = Callable[[list[Line]], None]
 
@@ -114,6 +117,15 @@ class Service:
     def environment(self, id_: str) -> EnvironmentView | None:
         state = self.state
         return environment_view(state, id_) if id_ in state.environments else None
+
+    def is_settled(self, id_: str) -> bool:
+        state = self.state
+        environment = state.environments.get(id_)
+        if environment is None:
+            return True
+        # Whoever was told that an image is ready runs its alias next: that has to have moved.
+        tagging = any(alias in state.setting for alias in aliases_of(environment.sighting))
+        return environment.phase in _SETTLED and not tagging
 
     def request_build(self, id_: str) -> None:
         self._parts.loop.post(BuildRequested(id_))

@@ -81,7 +81,7 @@ def environment_view(state: State, id_: str) -> EnvironmentView:
         state=environment.phase.value,
         since=environment.since,
         reason=redact(reason),
-        hint=hint,
+        hint=redact(hint) if hint else None,
         turn=turn,
         file=sighting.file,
         root=sighting.root,

@@ -95,7 +95,7 @@ def kitchen(tmp_path: Path) -> Kitchen:
     return Kitchen(tmp_path / "locks")
 
 
-def raising(error: Exception) -> Callable[[], None]:
+def raising(error: BaseException) -> Callable[[], None]:
     def act() -> None:
         raise error
 
@@ -153,7 +153,7 @@ def test_a_build_whose_image_is_not_there_afterwards_has_failed(kitchen: Kitchen
     assert ended.problem.message == "the build ended well, but the engine has no image of that name"
 
 
-class Elsewhere(EnvkilnError):
+class AwayError(EnvkilnError):
     turn = Turn.SURROUNDINGS
 
 
@@ -164,7 +164,7 @@ class Elsewhere(EnvkilnError):
         (BuildFailed("the mirror is away", passing=True), Ending.FAILED, True),
         (EngineUnavailable("gone"), Ending.INTERRUPTED, False),
         (EnvkilnError("a file is missing"), Ending.FAILED, False),
-        (Elsewhere("the registry is away"), Ending.FAILED, True),
+        (AwayError("the registry is away"), Ending.FAILED, True),
         (OSError(28, "No space left on device"), Ending.FAILED, True),
     ],
     ids=repr,

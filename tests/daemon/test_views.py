@@ -120,7 +120,9 @@ def test_no_view_tells_a_secret() -> None:
     story.connect()
     found = definition(comment="env.yml:1: https://user:secret@host is odd")
     story.see("a", found)
-    story.tell(BuildEnded(name_of(found), Ending.FAILED, problem=Problem("no https://secret@host", "try it")))
+    story.tell(
+        BuildEnded(name_of(found), Ending.FAILED, problem=Problem("no https://secret@host", "see https://secret@host"))
+    )
     assert b"secret" not in msgspec.json.encode(view(story))
 
 

@@ -13,6 +13,11 @@ MakeWorld = Callable[..., World]
 SOON_S = 10.0
 
 
+def _id(engine: Engine, reference: str) -> str | None:
+    image = engine.inspect(reference)
+    return image.id if image else None
+
+
 def test_removed_tags_come_back(make_world: MakeWorld, engine: Engine) -> None:
     world = make_world()
     world.write("a/Dockerfile", world.dockerfile())
@@ -30,9 +35,7 @@ def test_removed_tags_come_back(make_world: MakeWorld, engine: Engine) -> None:
     engine.remove(alias)
     _until_built_again(world, 3)
     until(lambda: engine.inspect(alias), world.output, SOON_S)
-    healed = world.view("a")
-    images = [engine.inspect(reference) for reference in (name, alias)]
-    assert [image and image.id for image in images] == [healed["image_id"]] * 2
+    assert _id(engine, name) == _id(engine, alias) == world.view("a")["image_id"]
 
 
 def test_an_alias_that_was_moved_comes_back(make_world: MakeWorld, engine: Engine) -> None:
@@ -44,11 +47,7 @@ def test_an_alias_that_was_moved_comes_back(make_world: MakeWorld, engine: Engin
     until(lambda: engine.inspect(world.alias("a")), world.output)
     engine.tag(f"{second['image']}:latest", world.alias("a"))
 
-    def is_back() -> bool:
-        image = engine.inspect(world.alias("a"))
-        return image is not None and image.id == first["image_id"]
-
-    until(is_back, world.output, SOON_S)
+    until(lambda: _id(engine, world.alias("a")) == first["image_id"], world.output, SOON_S)
 
 
 def test_an_image_of_somebody_else_keeps_its_tag(make_world: MakeWorld, engine: Engine, testbed: Any) -> None:
@@ -61,10 +60,7 @@ def test_an_image_of_somebody_else_keeps_its_tag(make_world: MakeWorld, engine: 
         world.until_state("a", "ready")
         warnings = until(lambda: world.view("a")["warnings"], world.output)
         assert f"the tag {alias} belongs to an image that envkiln did not make" in warnings[0]
-        base, tagged = engine.inspect(testbed.base_image), engine.inspect(alias)
-        assert base is not None
-        assert tagged is not None
-        assert tagged.id == base.id
+        assert _id(engine, alias) == _id(engine, testbed.base_image)
     finally:
         engine.remove(alias)
 
@@ -90,7 +86,7 @@ def test_an_engine_that_goes_and_comes_back(make_world: MakeWorld, door: EngineD
     door.open()
     second = world.until_state("a", "ready")
     assert second["image"] != first["image"]
-    assert until(lambda: engine.inspect(world.alias("a")), world.output).id == second["image_id"]
+    until(lambda: _id(engine, world.alias("a")) == second["image_id"], world.output)
     assert len(world.logs()) == 2
 
 
@@ -141,7 +137,7 @@ def test_the_real_engine_stopped_and_started(make_world: MakeWorld, testbed: Any
         testbed.main("start-engine")
     second = world.until_state("a", "ready")
     assert second["image"] != first["image"]
-    assert until(lambda: engine.inspect(world.alias("a")), world.output).id == second["image_id"]
+    until(lambda: _id(engine, world.alias("a")) == second["image_id"], world.output)
 
 
 def _until_built_again(world: World, times: int) -> None:

@@ -110,15 +110,21 @@ def test_every_question_is_answered(make_world: MakeWorld, engine: Engine) -> No
         assert "did you mean 'good'?" in asked.stderr
 
 
-def test_wait_takes_the_file_as_it_is_now(make_world: MakeWorld, gate: Any) -> None:
-    """A script saves and waits: it must not be told of the image before its save."""
+def test_wait_takes_the_file_as_it_is_now(make_world: MakeWorld, engine: Engine, gate: Any) -> None:
+    """A script saves and waits: it must neither be told of the image before its save, nor run it by its alias."""
     world = make_world()
-    world.write("a/Dockerfile", world.dockerfile("WORKDIR /one"))
+    texts = [world.dockerfile(f"WORKDIR /{name}") for name in ("one", "two")]
+    world.write("a/Dockerfile", texts[0])
     world.up()
-    before = world.until_state("a", "ready")
-    world.write("a/Dockerfile", world.dockerfile("WORKDIR /two"))
-    after = world.answer("wait", "a")
-    assert before["image"] not in after
+    world.until_state("a", "ready")
+    images = set()
+    for text in (texts[1], texts[0], texts[1], texts[0]):
+        world.write("a/Dockerfile", text)
+        said, name = world.answer("wait", "a").rsplit(maxsplit=1)
+        assert said == "a: ready"
+        assert _id(engine, world.alias("a")) == _id(engine, f"{name}:latest")
+        images.add(name)
+    assert len(images) == 2
 
     world.write("a/Dockerfile", world.dockerfile(gate.step))
     late = world.command("wait", "a", "--timeout", "1")

@@ -27,8 +27,8 @@ def test_an_edit_stops_the_build_of_what_was_there(
     until(lambda: not processes_with(old["image"]), lambda: processes_with(old["image"]))
     until(lambda: not any(_is_ours(line, gate) for line in container_commands(engine)), "its container is gone")
     assert engine.inspect(f"{old['image']}:latest") is None
-    alias = until(lambda: engine.inspect(world.alias("a")), world.output)
-    assert alias.id == new["image_id"]
+    world.answer("wait", "a")
+    assert _id(engine, world.alias("a")) == new["image_id"]
     endings = {log.parent.name[-32:]: log.read_text().splitlines()[-1] for log in world.logs()}
     assert endings.keys() == {old["image"][-32:], new["image"][-32:]}
     assert endings[old["image"][-32:]].startswith("# cancelled, after ")
@@ -51,7 +51,13 @@ def test_back_and_forth_while_it_is_being_stopped(
     world.write("a/Dockerfile", text)
     gate.open()
     view = until(lambda: _ready(world, wanted), world.output)
-    assert until(lambda: engine.inspect(world.alias("a")), world.output).id == view["image_id"]
+    world.answer("wait", "a")
+    assert _id(engine, world.alias("a")) == view["image_id"]
+
+
+def _id(engine: Engine, reference: str) -> str | None:
+    image = engine.inspect(reference)
+    return image.id if image else None
 
 
 def _ready(world: World, image: str) -> dict[str, Any] | None:

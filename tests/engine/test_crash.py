@@ -1,0 +1,82 @@
+"""`kill -9` at the worst moment: no wrong tag, nothing left running, and the next start carries on."""
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from envkiln.daemon.engine import Engine
+from running import World, container_commands, processes_with, until
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.mark.parametrize("builder", ["classic", "buildx"])
+def test_killed_in_the_middle_of_a_build(make_world: MakeWorld, engine: Engine, gate: Any, builder: str) -> None:
+    world = make_world(builder=builder)
+    world.write("a/Dockerfile", world.dockerfile())
+    world.up()
+    first = world.until_state("a", "ready")
+    world.answer("wait", "a")
+    world.write("a/Dockerfile", world.dockerfile(gate.step))
+    until(lambda: gate.waiting == 1, world.output)
+    wanted = world.until_state("a", "building")["image"]
+
+    world.kill()
+    until(lambda: gate.waiting == 0, "the step ends")
+    until(lambda: not processes_with(wanted), lambda: processes_with(wanted))
+    until(lambda: not any("urllib" in line for line in container_commands(engine)), "its container is gone")
+    assert engine.inspect(f"{wanted}:latest") is None
+    assert _id(engine, world.alias("a")) == first["image_id"]
+    assert world.paths.socket.exists(), "the killed service left its socket"
+    asked = world.command("status", "a")
+    assert asked.returncode == 0
+    assert "the service is not running" in asked.stderr
+
+    gate.open()
+    world.up()
+    second = world.until_state("a", "ready")
+    assert second["image"] == wanted
+    world.answer("wait", "a")
+    assert _id(engine, world.alias("a")) == _id(engine, f"{wanted}:latest") == second["image_id"]
+
+
+def test_killed_between_the_image_and_its_alias(make_world: MakeWorld, engine: Engine) -> None:
+    world = make_world()
+    world.write("a/Dockerfile", world.dockerfile())
+    world.up()
+    view = world.until_state("a", "ready")
+    world.answer("wait", "a")
+    world.kill()
+    # As it would be had the kill come a moment earlier.
+    engine.remove(world.alias("a"))
+    world.up()
+    until(lambda: _id(engine, world.alias("a")) == view["image_id"], world.output)
+    assert len(world.logs()) == 1
+
+
+def test_the_state_directory_is_lost(make_world: MakeWorld, engine: Engine, testbed: Any) -> None:
+    """The index comes back from the labels of the images: nothing is built again."""
+    world = make_world(base_image_digest="pin")
+    contents = {"a": world.dockerfile(), "b": world.dockerfile("ENV B=1")}
+    for id_, text in contents.items():
+        world.write(f"{id_}/Dockerfile", text)
+    world.write("c/environment.yml", f"name: c\nimage: {testbed.base_image}\n")
+    world.up()
+    before = {id_: world.until_state(id_, "ready") for id_ in ("a", "b", "c")}
+    world.kill()
+    assert len(world.logs()) in (2, 3), "an image of c's base may have been there"
+    shutil.rmtree(world.paths.state)
+
+    world.up()
+    for id_, view in before.items():
+        after = world.until_state(id_, "ready")
+        assert (after["image"], after["image_id"]) == (view["image"], view["image_id"])
+        assert after["reason"] == "an image of this content exists"
+    assert world.logs() == []
+
+
+def _id(engine: Engine, reference: str) -> str | None:
+    image = engine.inspect(reference)
+    return image.id if image else None
