@@ -7,7 +7,8 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from io import BytesIO
+from typing import BinaryIO, Protocol
 
 from envkiln.cache.errors import DefinitionError
 
@@ -40,6 +41,10 @@ class SourceTree(Protocol):
 
     def read(self, path: str) -> bytes: ...
 
+    def open(self, path: str) -> BinaryIO:
+        """Return an open file of any size; the caller closes it. `read` is for definitions, which are small."""
+        ...
+
     def digest(self, path: str) -> str:
         """Return the SHA-256 of a file's bytes as 64 hex digits; an implementation may remember it."""
         ...
@@ -60,6 +65,9 @@ class MemoryTree:
         if any(name.startswith(f"{path}/") for name in self._files) or not path:
             raise IsADirectoryError(path)
         raise FileNotFoundError(path)
+
+    def open(self, path: str) -> BinaryIO:
+        return BytesIO(self.read(path))
 
     def digest(self, path: str) -> str:
         import hashlib  # noqa: PLC0415 -- only this stand-in hashes by itself
@@ -98,6 +106,10 @@ class RecordingTree:
     def read(self, path: str) -> bytes:
         self.files.add(path)
         return self._tree.read(path)
+
+    def open(self, path: str) -> BinaryIO:
+        self.files.add(path)
+        return self._tree.open(path)
 
     def digest(self, path: str) -> str:
         self.files.add(path)

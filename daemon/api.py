@@ -1,8 +1,10 @@
 """The questions that a running service answers, over HTTP on its Unix socket."""
 
 import asyncio
+import json
 from contextlib import suppress
 from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from starlette.applications import Starlette
@@ -46,14 +48,14 @@ def make_api(answers: Answers) -> Starlette:
         return _json(answers.service())
 
     async def environment(request: Request) -> Response:
-        id_ = request.path_params["id"]
+        id_ = _id(request)
         if "wait" in request.query_params:
             await answers.look(id_)
             await _settled(answers, id_, _seconds(request.query_params["wait"]))
         return _answer(answers.environment(id_))
 
     async def build(request: Request) -> Response:
-        id_ = request.path_params["id"]
+        id_ = _id(request)
         view = answers.environment(id_)
         if view is not None:
             answers.request_build(id_)
@@ -75,6 +77,13 @@ async def _settled(answers: Answers, id_: str, seconds: float) -> None:
                 await answers.changed()
 
 
+def _id(request: Request) -> str:
+    """Return the id in the path. Starlette's own decoding loses the bytes of a path that is not UTF-8."""
+    path = unquote_to_bytes(request.scope["raw_path"]).decode(errors="surrogateescape")
+    id_ = path.removeprefix("/v1/environments/")
+    return id_.removesuffix("/build") if request.method == "POST" else id_
+
+
 def _seconds(text: str) -> float:
     try:
         return min(max(0.0, float(text)), LONGEST_WAIT_S)
@@ -89,4 +98,8 @@ def _answer(view: EnvironmentView | None) -> Response:
 
 
 def _json(value: Any, *, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+    try:
+        body = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # an id or a message with a path that is not UTF-8: written with escapes
+        body = json.dumps(msgspec.to_builtins(value)).encode()
+    return Response(body, status, media_type="application/json")

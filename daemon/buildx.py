@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,10 +23,9 @@ from typing import IO, Any, cast
 from envkiln.cache.dockerfile import Dialect
 from envkiln.cache.errors import EnvkilnError
 from envkiln.cache.setup_content import SetupContent, setup_content
-from envkiln.cache.source import SourceTree
 from envkiln.daemon.builder import BuildFailed, BuildOptions, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.causes import TAIL, explain_failure, is_damaged_cache
-from envkiln.daemon.context_tar import write_tar
+from envkiln.daemon.context_tar import text_of, write_tar
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.log_lines import LineSplitter
 
@@ -198,6 +197,8 @@ class BuildxBuilder:
             yield from ("--label", f"{key}={value}")
         for argument in plan.arguments:
             yield from ("--build-arg", argument)
+        if options.no_cache:
+            yield "--no-cache"
         if options.network:
             yield from ("--network", options.network)
         if options.platform:
@@ -237,10 +238,11 @@ def _pack(content: SetupContent, request: BuildRequest, context: IO[bytes]) -> _
     arguments = [f"{key}={value}" for key, value in proxies.items() if key not in environment]
     long = {key: value for key, value in request.labels.items() if _size(key, value) > _LONGEST_ARGUMENT}
     extra: dict[str, bytes] = {}
-    if long:
+    text = text_of(content, request.tree) if long else None
+    if text is not None:
         lines, pieces = _long_labels(long)
         environment |= pieces
-        extra = {content.dockerfile: _text_of(content, request.tree) + b"\n\n" + lines.encode()}
+        extra = {content.dockerfile: text + b"\n\n" + lines.encode()}
     write_tar(content, request.tree, cast("Any", context), extra)
     context.seek(0)
     labels = {key: value for key, value in request.labels.items() if key not in long}
@@ -264,14 +266,6 @@ def _long_labels(labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         lines += "".join(f"ARG {name}\n" for name in names)
         lines += f'LABEL "{key}"="' + "".join(f"${{{name}}}" for name in names) + '"\n'
     return lines, pieces
-
-
-def _text_of(content: SetupContent, tree: SourceTree) -> bytes:
-    """The Dockerfile's bytes, checked as any other file of the context."""
-    entry = next(entry for entry in content.entries if entry.path == content.dockerfile)
-    with io.BytesIO() as file:
-        write_tar(replace(content, entries=(entry,)), tree, file)
-    return entry.data if entry.data is not None else tree.read(entry.source or "")
 
 
 def _size(key: str, value: str) -> int:

@@ -15,8 +15,9 @@ from envkiln.cache.setup_content import setup_content
 from envkiln.cache.setup_names import SETUP
 from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.causes import TAIL, explain_failure
-from envkiln.daemon.context_tar import write_tar
+from envkiln.daemon.context_tar import text_of, write_tar
 from envkiln.daemon.engine import Engine, interrupt, streaming
+from envkiln.daemon.label_lines import with_labels
 from envkiln.daemon.log_lines import LineSplitter
 
 if TYPE_CHECKING:
@@ -172,10 +173,14 @@ class _Build:
         # Whole and checked before anything is sent: a changed file must not reach the engine at all.
         request, bundle = self._request, self._request.options.ca_bundle
         content = setup_content(request.definition, request.identity, Dialect.CLASSIC, ca_bundle=bundle is not None)
-        extra: Mapping[str, bytes] = {}
+        extra: dict[str, bytes] = {}
         # Only where our own text asks for it: a `COPY . .` of the user's would take the bundle along.
         if bundle is not None and request.definition.context is None and request.identity.conda_environment:
-            extra = {CA_BUNDLE: bundle.read_bytes()}
+            extra[CA_BUNDLE] = bundle.read_bytes()
+        text = text_of(content, request.tree)
+        self._labels = dict(request.labels)
+        if text is not None:
+            extra[content.dockerfile], self._labels = with_labels(text, request.labels)
         write_tar(content, request.tree, cast("Any", context), extra)
         self._dockerfile = content.dockerfile
 
@@ -192,7 +197,8 @@ class _Build:
                 custom_context=True,
                 dockerfile=self._dockerfile,
                 tag=request.tag,
-                labels=dict(request.labels),
+                labels=self._labels,
+                nocache=options.no_cache,
                 buildargs=dict(options.proxies),
                 network_mode=options.network,
                 platform=options.platform,

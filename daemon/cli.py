@@ -1,6 +1,7 @@
 """The command line: which command is in which module. Modules are imported when their command is called."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -46,7 +47,9 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Print the version."
+)
 def envkiln() -> None:
     """Save env.yml; the image is ready, and it has the name Azure ML would give it.
 
@@ -72,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return error.exit_code
         return int(result or 0)
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path need not be text in the terminal's encoding
     code = guarded(work, paths_from(os.environ).state / "crashes")
     sys.stdout.flush()
     return code

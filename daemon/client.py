@@ -32,15 +32,15 @@ class Client:
 
     def environment(self, id_: str) -> dict[str, Any] | None:
         """Return one environment's view (`views.EnvironmentView`), None when there is none of that id."""
-        return self._ask("GET", f"/v1/environments/{quote(id_)}")
+        return self._ask("GET", f"/v1/environments/{_quoted(id_)}")
 
     def wait(self, id_: str, timeout_s: float) -> dict[str, Any] | None:
         """Return the view when the environment is settled, or after `timeout_s` (at most a minute)."""
-        return self._ask("GET", f"/v1/environments/{quote(id_)}?wait={timeout_s:.3f}", wait_s=timeout_s)
+        return self._ask("GET", f"/v1/environments/{_quoted(id_)}?wait={timeout_s:.3f}", wait_s=timeout_s)
 
     def build(self, id_: str) -> dict[str, Any] | None:
         """Ask for a build of an environment; its view, None when there is none of that id."""
-        return self._ask("POST", f"/v1/environments/{quote(id_)}/build")
+        return self._ask("POST", f"/v1/environments/{_quoted(id_)}/build")
 
     def _ask(self, method: str, target: str, *, wait_s: float = 0.0) -> dict[str, Any] | None:
         connection = _UnixConnection(self._path, self._timeout_s + wait_s)
@@ -55,6 +55,10 @@ class Client:
         finally:
             connection.close()
         return body if response.status == 200 and isinstance(body, dict) else None
+
+
+def _quoted(id_: str) -> str:
+    return quote(id_, errors="surrogateescape")
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -2,9 +2,10 @@
 
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
-from io import BytesIO
-from typing import BinaryIO
+from io import SEEK_END, BytesIO
+from typing import IO, BinaryIO, cast
 
 from envkiln.cache.setup_content import ContextEntry, SetupContent
 from envkiln.cache.source import EntryKind, SourceTree
@@ -17,7 +18,7 @@ _NOTHING: Mapping[str, bytes] = {}
 
 
 def write_tar(content: SetupContent, tree: SourceTree, file: BinaryIO, extra: Mapping[str, bytes] = _NOTHING) -> None:
-    """Write `content` as a GNU tar archive to `file`, one source file in memory at a time.
+    """Write `content` as a GNU tar archive to `file`, streaming file by file.
 
     `extra` are files that replace or join the content's, by path: what only a builder knows. Owner 0, one fixed time,
     modes 0644 and 0755. Raises BuildFailed when a source file no longer is what the definition's name was made of:
@@ -31,6 +32,16 @@ def write_tar(content: SetupContent, tree: SourceTree, file: BinaryIO, extra: Ma
             _add(archive, entry, tree)
 
 
+def text_of(content: SetupContent, tree: SourceTree) -> bytes | None:
+    """Return the bytes of the content's Dockerfile, checked as any other file of it; None where it is a link."""
+    entry = next(entry for entry in content.entries if entry.path == content.dockerfile)
+    if entry.kind is not EntryKind.FILE:
+        return None
+    with BytesIO() as file:
+        write_tar(replace(content, entries=(entry,)), tree, file)
+    return entry.data if entry.data is not None else tree.read(entry.source or "")
+
+
 def _add(archive: tarfile.TarFile, entry: ContextEntry, tree: SourceTree) -> None:
     member = tarfile.TarInfo(entry.path)
     member.mtime = _TIME
@@ -42,33 +53,50 @@ def _add(archive: tarfile.TarFile, entry: ContextEntry, tree: SourceTree) -> Non
         member.type = tarfile.SYMTYPE
         member.linkname = entry.target
         archive.addfile(member)
-    elif entry.kind is EntryKind.FILE:
-        data = entry.data if entry.data is not None else _source_data(entry, tree)
-        member.size = len(data)
-        archive.addfile(member, BytesIO(data))
+    elif entry.kind is EntryKind.FILE and entry.data is not None:
+        member.size = len(entry.data)
+        archive.addfile(member, BytesIO(entry.data))
+    elif entry.kind is EntryKind.FILE and entry.source is not None:
+        _add_source(archive, member, entry, entry.source, tree)
     else:
-        raise ValueError(f"{entry.path} is no file, directory or link")
+        raise ValueError(f"{entry.path} is no file, directory or link, or has no source")
 
 
-def _source_data(entry: ContextEntry, tree: SourceTree) -> bytes:
-    if entry.source is None:
-        raise ValueError(f"{entry.path} has neither data nor a source")
+def _add_source(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, entry: ContextEntry, source: str, tree: SourceTree
+) -> None:
     try:
-        data = tree.read(entry.source)
-    except OSError as error:
+        # Read again, never `tree.digest`: that one may remember.
+        with tree.open(source) as file:
+            member.size = file.seek(0, SEEK_END)
+            file.seek(0)
+            hashing = _Hashing(file)
+            archive.addfile(member, cast("IO[bytes]", hashing))
+    except OSError as error:  # also tarfile's own, for a file that became shorter
         raise BuildFailed(
-            f"{entry.source} could not be read while it was packed: {error.strerror or type(error).__name__}",
+            f"{source} could not be read while it was packed: {error.strerror or error}",
             hint="the file was moved or its permissions changed; the next look at the directory decides anew",
             passing=True,
         ) from error
-    # Read again, never `tree.digest`: that one may remember.
-    if sha256(data).hexdigest() != entry.content:
+    if hashing.sha256.hexdigest() != entry.content:
         raise BuildFailed(
-            f"{entry.source} changed while it was packed",
+            f"{source} changed while it was packed",
             hint="the next look at the directory gives the new content its own name",
             passing=True,
         )
-    return data
+
+
+class _Hashing:
+    """A file that hashes what is read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sha256 = sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.sha256.update(data)
+        return data
 
 
 def _order(entry: ContextEntry) -> tuple[bytes, ...]:

@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 from envkiln.cache.source import EntryKind, SourceEntry
 from envkiln.cache.yaml_text import MAX_BYTES
@@ -105,6 +105,9 @@ class DiskTree:
 
     def read(self, path: str) -> bytes:
         return self._steady(path, lambda descriptor, _: _read_up_to(descriptor, MAX_BYTES + 1))
+
+    def open(self, path: str) -> BinaryIO:
+        return os.fdopen(self._open(path), "rb")
 
     def digest(self, path: str) -> str:
         return self._steady(path, self._digest)

@@ -70,7 +70,9 @@ class Draft:
         base, digest = movable_base(sighting), None
         if base is not None:
             record = self.bases.get(str(base))
-            digest = (record or self.ask(str(base), Base())).digest
+            if record is None or not (record.answered or record.asking):
+                record = self.ask(str(base), record or Base())
+            digest = record.digest
         settings = sighting.settings
         return identify(sighting.found, settings.base_image, digest, platform=settings.platform)
 

@@ -3,6 +3,7 @@
 The labels hold everything that the index can be rebuilt from (docs/design.md).
 """
 
+import json
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -14,6 +15,7 @@ from envkiln.cache.redact import redact
 NAME = "envkiln.name"
 RECIPE = "envkiln.recipe"
 DEFINITION = "envkiln.definition"
+"""The canonical conda specification, else the named text, as one JSON string: a label with line breaks costs a step."""
 BUILT_BY = "envkiln.built-by"
 BASE_TAG = "envkiln.base-tag"
 """The base image's movable reference; its digest at that time is in `org.opencontainers.image.base.digest`."""
@@ -27,8 +29,8 @@ def labels_for(definition: EnvironmentDefinition, identity: Identity, *, resolve
         NAME: identity.image,
         RECIPE: f"{identity.recipe} {BUILT_RECIPE}",
         BUILT_BY: f"envkiln {version('envkiln')}",
-        DEFINITION: redact(definition.conda.canonical if definition.conda else identity.named_text),
-        "org.opencontainers.image.title": redact(definition.declared_name or identity.image),
+        DEFINITION: json.dumps(redact(definition.conda.canonical if definition.conda else identity.named_text)),
+        "org.opencontainers.image.title": " ".join(redact(definition.declared_name or identity.image).split()),
     }
     if identity.base_image is not None:
         labels[_BASE_NAME] = identity.base_image.unpinned

@@ -1,7 +1,7 @@
 """One candidate file: is it a definition, what does it say, and what does the answer depend on?"""
 
 import os
-from typing import Final
+from typing import BinaryIO, Final
 
 from envkiln.cache.definition import EnvironmentDefinition, Format
 from envkiln.cache.errors import DefinitionError
@@ -27,6 +27,9 @@ class _Primed:
 
     def read(self, path: str) -> bytes:
         return self._data if path == self._path else self._tree.read(path)
+
+    def open(self, path: str) -> BinaryIO:
+        return self._tree.open(path)
 
     def digest(self, path: str) -> str:
         return self._tree.digest(path)

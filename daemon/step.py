@@ -175,7 +175,12 @@ def _tick(event: Tick, draft: Draft) -> None:  # noqa: ARG001 -- a tick says not
     bases = (movable_base(environment.sighting) for environment in draft.environments.values())
     used = {str(base) for base in bases if base is not None}
     for reference in due:
+        base = draft.bases[reference]
         if reference in used:
-            draft.ask(reference, draft.bases[reference])
-        else:
+            draft.ask(reference, base)
+        elif base.digest is None:
             del draft.bases[reference]
+        else:
+            # Nobody uses it, or not yet, right after the start: the digest keeps names what they were until somebody
+            # does, and then it is asked for before anything is built.
+            draft.bases[reference] = replace(base, answered=False, due=now + draft.policy.digest_refresh_s)

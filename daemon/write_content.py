@@ -42,8 +42,12 @@ def _write(entry: ContextEntry, tree: SourceTree, path: Path) -> None:
     elif entry.kind is EntryKind.SYMLINK:
         path.symlink_to(entry.target)
     else:
-        data = entry.data if entry.data is not None else tree.read(entry.source or "")
-        path.write_bytes(data)
+        with path.open("wb") as file:
+            if entry.data is not None:
+                file.write(entry.data)
+            else:
+                with tree.open(entry.source or "") as source:
+                    shutil.copyfileobj(source, file)
         path.chmod(0o755 if entry.executable else 0o644)
 
 

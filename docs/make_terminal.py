@@ -4,6 +4,8 @@ Needs the test bed (`make testbed`). Run it with `.venv/bin/python docs/make_ter
 removed at the end.
 """
 
+# ruff: noqa: INP001, T201 -- a script
+
 import fcntl
 import io
 import json
@@ -107,17 +109,19 @@ def play(scene: tour.Tour) -> list[str]:
         good = file.read_text()
         file.write_text(good + "# for the training job\n")
         time.sleep(0.6)
-        file.write_text(good.replace("  - numpy\n", "  - numpy\n  - six\n"))
+        file.write_text(good.replace("  - numpy\n", "  - numpy\n  - requests\n  - six\n"))
         until("training is built again", lambda: state("training") == "ready")
         (scene.envs / "notebook").mkdir()
         (scene.envs / "notebook" / "env.yml").write_text("dependencies:\n  - python=3.11\n  pip:\n")
         until("the broken one is seen", lambda: state("notebook") == "invalid")
         live = up.screen()
+        status = Terminal(["envkiln", "status"], environ, home).end()
+        image = Terminal(["envkiln", "image", "training"], environ, home).end()
     finally:
         up.process.send_signal(signal.SIGINT)
         up.end()
-    status = Terminal(["envkiln", "image", "training"], environ, home).end()
-    return ["$ envkiln up envs", *live, "", "$ envkiln image training", *status]
+    elsewhere = ["", "$ envkiln status", *status, "$ envkiln image training", *image]
+    return ["$ envkiln up envs", *live, *elsewhere]
 
 
 def draw(lines: list[str], path: Path) -> None:
@@ -125,8 +129,9 @@ def draw(lines: list[str], path: Path) -> None:
     for line in lines:
         text = Text.from_ansi(line)
         console.print(Text(line, style="bold") if line.startswith("$") else text, no_wrap=True, crop=True)
-    # rich writes spaces at the ends of some lines.
     svg = console.export_svg(title="envkiln", unique_id="envkiln")
+    # A picture that needs nothing from elsewhere: no fonts are fetched.
+    svg = re.sub(r" *@font-face \{.*?\}\n", "", svg, flags=re.DOTALL)
     path.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
 
 

@@ -18,7 +18,7 @@ from envkiln.cache.source import MemoryTree
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutated-file.md"
 PLAIN = "channels:\n- defaults\ndependencies:\n- python=3.11\n- pip\nname: ''\n"
-V2 = "name: v2\n$schema: https://azuremlschemas.azureedge.net/latest/environment.schema.json\nimage: base:1\nconda_file: env.yml\n"
+V2 = "$schema: https://azureml/environment.schema.json\nname: v2\nimage: base:1\nconda_file: env.yml\n"
 
 
 def read(text: str, **files: bytes) -> EnvironmentDefinition:

@@ -19,7 +19,7 @@ from envkiln.daemon.state import Phase
 from envkiln.daemon.views import EnvironmentView, ServiceView, counts, engine_view, environment_view
 
 FOUND = definition()
-IDS = ["a", "team/train", "root:team/train", "a b/ü?x#y%2F", "team/build"]
+IDS = ["a", "team/train", "root:team/train", "a b/ü?x#y%2F", "team/build", "b\udcffd"]
 
 
 class FakeService:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from envkiln.daemon.config import Config, ConfigError, EnvironmentSettings, load_config, read_file
 from envkiln.daemon.config_file import PatternSection
 from envkiln.daemon.settings import BY_NAME, SETTINGS, Scope, Setting, plain, toml_text

@@ -1,15 +1,19 @@
 """The archive is the same bytes for the same content, and holds nothing but what the name was made of."""
 
 import io
+import os
 import tarfile
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
 from envkiln.cache.setup_content import ContextEntry, SetupContent
 from envkiln.cache.source import EntryKind, MemoryTree
+from envkiln.cache.yaml_text import MAX_BYTES
 from envkiln.daemon.builder import BuildFailed
 from envkiln.daemon.context_tar import write_tar
+from envkiln.daemon.disk_tree import DigestCache, DiskTree
 
 
 def _source(path: str, data: bytes, *, executable: bool = False) -> ContextEntry:
@@ -85,3 +89,16 @@ def test_a_file_that_is_gone_stops_the_build() -> None:
     with pytest.raises(BuildFailed, match=r"a/run\.sh could not be read") as raised:
         _packed(SetupContent("Dockerfile", ENTRIES), MemoryTree({}))
     assert raised.value.passing
+
+
+def test_a_file_larger_than_any_definition_is_packed_whole(tmp_path: Path) -> None:
+    data = os.urandom(3 * MAX_BYTES)
+    (tmp_path / "model.bin").write_bytes(data)
+    entry = ContextEntry("model.bin", source="model.bin", content=sha256(data).hexdigest())
+    with io.BytesIO() as file:
+        write_tar(SetupContent("Dockerfile", (entry,)), DiskTree(tmp_path, DigestCache()), file)
+        file.seek(0)
+        with tarfile.open(fileobj=file) as archive:
+            packed = archive.extractfile("model.bin")
+            assert packed is not None
+            assert packed.read() == data

@@ -1,5 +1,6 @@
 """What images say about themselves, and which of them are believed."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -18,10 +19,17 @@ def test_the_labels_hold_the_name_the_recipe_and_the_definition() -> None:
     labels = labels_for(FOUND, IDENTITY, resolved=False)
     assert labels["envkiln.name"] == NAME
     assert labels["envkiln.recipe"] == "azureml/1 built/1"
-    assert labels["envkiln.definition"] == "dependencies:\n- python=3.11\nname: ''\n"
+    assert json.loads(labels["envkiln.definition"]) == "dependencies:\n- python=3.11\nname: ''\n"
     assert labels["org.opencontainers.image.title"] == "train"
     assert labels["org.opencontainers.image.base.name"] == "base:1"
     assert labels["org.opencontainers.image.base.digest"] == DIGEST
+
+
+def test_no_label_has_a_line_break() -> None:
+    odd = definition("two\nlines", name="a\n b")
+    labels = labels_for(odd, identity_of(odd), resolved=True)
+    assert labels["org.opencontainers.image.title"] == "a b"
+    assert not [value for value in labels.values() if "\n" in value]
 
 
 def test_two_builds_of_one_definition_have_the_same_labels() -> None:

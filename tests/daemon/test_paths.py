@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from envkiln.daemon.paths import Paths, PathsError, paths_from
 
 HOME = {"HOME": "/home/ada"}

@@ -229,11 +229,23 @@ def test_a_base_without_a_digest_is_asked_for_again_before_a_build_when_the_engi
     assert story.phase("a") is Phase.BUILDING
 
 
-def test_a_base_that_nobody_uses_is_forgotten() -> None:
-    story = on_moving_base(bases={BASE: Base(DIGEST, answered=True, due=1500.0)})
-    story.tell(Tick(), after=500)
+def test_a_base_without_a_digest_that_nobody_uses_is_forgotten() -> None:
+    story = on_moving_base()
+    look(story)
+    story.tell(BaseResolved(BASE, None))
+    story.tell(Looked((), frozenset({"a"})))
+    story.cancelled(name_of(FOUND, MOVING))
+    assert story.tell(Tick(), after=story.state.policy.digest_refresh_s) == ()
     assert story.state.bases == {}
     assert next_wake(story.state) is None
+
+
+def test_a_digest_that_nobody_used_for_long_still_names_and_is_asked_for_before_a_build() -> None:
+    story = on_moving_base(bases={BASE: Base(DIGEST, answered=True, due=1500.0)})
+    assert story.tell(Tick(), after=500) == ()
+    assert look(story) == (ResolveBase(BASE),)
+    assert (story.environment("a").wanted, story.phase("a")) == (PINNED_NAME, Phase.QUEUED)
+    assert story.tell(BaseResolved(BASE, OTHER_DIGEST)) == (StartBuild(MOVED_NAME, "a", forced=False),)
 
 
 def test_a_pinned_or_ignored_digest_is_not_asked_for() -> None:

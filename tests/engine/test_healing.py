@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from running import EngineDoor, World, until
 
 from envkiln.daemon.engine import Engine
-from running import EngineDoor, World, until
 
 MakeWorld = Callable[..., World]
 SOON_S = 10.0

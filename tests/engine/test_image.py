@@ -7,9 +7,9 @@ from typing import Any
 
 import certifi
 import pytest
+from running import World
 
 from envkiln.daemon.engine import Engine
-from running import World
 
 Shell = Callable[[str, str], str]
 
@@ -69,7 +69,7 @@ def test_proxies_and_certificates_do_not_stay(
     variables = _variables(_config(engine, name))
     assert not [name for name in variables if name.lower().endswith("_proxy")]
     assert not variables.keys() & {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"}
-    find = "grep -rlE '^# bundle of the team|word-of-the-proxy' /azureml-envs /azureml-environment-setup /etc /run /root"
+    find = "grep -rlE '^# bundle of the team|word-of-the-proxy' /azureml-env* /etc /run /root"
     assert shell(name, f"{find}; echo that is all") == "that is all\n"
     client = engine.new_client()
     assert "word-of-the-proxy" not in json.dumps([client.history(name), client.inspect_image(name)])

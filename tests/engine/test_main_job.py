@@ -63,7 +63,7 @@ def test_a_day_with_one_environment(make_world: MakeWorld, engine: Engine, testb
     assert world.stop() == 0
 
 
-def test_every_question_is_answered(make_world: MakeWorld, engine: Engine) -> None:
+def test_every_question_is_answered(make_world: MakeWorld) -> None:
     world = make_world()
     world.write("good/Dockerfile", world.dockerfile("RUN echo said by the step"))
     world.write("bad/Dockerfile", world.dockerfile("RUN echo said before the end; exit 7"))
@@ -132,6 +132,22 @@ def test_wait_takes_the_file_as_it_is_now(make_world: MakeWorld, engine: Engine,
     assert "a: still " in late.stderr
     gate.open()
     world.answer("wait", "a")
+
+
+def test_a_password_in_a_definition_is_in_no_answer(make_world: MakeWorld, engine: Engine, testbed: Any) -> None:
+    """conda needs it for the build; everything that is printed, logged or labelled has it left out."""
+    world = make_world()
+    index = testbed.pip_index.replace("://", "://me:hush-hush@")
+    text = world.conda(testbed.channel, "python", "pip")
+    world.write("a/env.yml", f"{text}  - pip:\n    - --extra-index-url {index}\n    - six==1.17.0\n")
+    world.up()
+    view = world.until_state("a", "ready")
+    (log,) = world.logs()
+    image = engine.inspect(view["image"])
+    assert image is not None
+    assert "/simple" in image.labels["envkiln.definition"]
+    said = [world.answer("status", "--json"), world.answer("status", "a"), world.answer("logs", "a"), log.read_text()]
+    assert "hush-hush" not in "".join([*said, world.output(), *image.labels.values()])
 
 
 def test_status_after_the_end_tells_its_age(make_world: MakeWorld) -> None:

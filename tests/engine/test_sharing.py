@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from envkiln.daemon.engine import Engine
 from running import World, until
+
+from envkiln.daemon.engine import Engine
 
 
 def test_one_build_for_each_content(make_world: Callable[..., World], engine: Engine) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from running import World, container_commands, processes_with, until
 
 from envkiln.daemon.engine import Engine
-from running import World, container_commands, processes_with, until
 
 
 @pytest.mark.parametrize("builder", ["classic", "buildx"])

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
+from envkiln.cache.names import IMAGE_PREFIX
 from envkiln.daemon.client import Client, ServiceDown
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.paths import paths_from
@@ -30,7 +31,7 @@ T = TypeVar("T")
 View = dict[str, Any]
 
 
-def until(condition: Callable[[], T], what: object = "", limit_s: float = PATIENCE_S) -> T:
+def until(condition: Callable[[], T | None], what: object = "", limit_s: float = PATIENCE_S) -> T:
     """Return the first true value of `condition`; AssertionError with `what` (called, if it can be) after the limit."""
     deadline = time.monotonic() + limit_s
     while not (found := condition()):
@@ -139,9 +140,8 @@ class World:
             self._end(signal.SIGKILL)
         self._remember()
         for image in engine.images():
-            if any(name.startswith(f"{self.mark}/") for name in image.references):
-                self._names.update(image.references)
-            elif self.mark in image.labels.get("envkiln.definition", ""):
+            ours = any(name.startswith(f"{self.mark}/") for name in image.references)
+            if ours or self.mark in image.labels.get("envkiln.definition", ""):
                 self._names.update(image.references)
         for name in self._names:
             engine.remove(name)
@@ -200,7 +200,7 @@ class World:
         return sorted(self.paths.logs.glob("*/*.log"))
 
     def _remember(self) -> None:
-        self._names |= {f"azureml/azureml_{log.parent.name.removeprefix('azureml_')}:latest" for log in self.logs()}
+        self._names |= {f"{IMAGE_PREFIX}{log.parent.name}:latest" for log in self.logs()}
 
 
 class Gate:
