@@ -21,6 +21,9 @@ from envkiln.daemon.schedule import next_builds
 from envkiln.daemon.state import Base, Build, Environment, Phase, State, movable_base
 
 
+_NOBODY: frozenset[str] = frozenset()
+
+
 class Draft:
     """The next state while it is being made: every mapping is a copy, `touched` are the environments to derive."""
 
@@ -51,14 +54,16 @@ class Draft:
         identity = self._identify(sighting)
         wanted = identity.image if identity else None
         if wanted is not None:
-            self.wanted[wanted] = self.wanted.get(wanted, frozenset()) | {sighting.id}
+            self.wanted[wanted] = self.wanted.get(wanted, _NOBODY) | {sighting.id}
+        aliases = aliases_of(sighting)
+        self.claim(sighting.id, aliases, before.aliases if before else ())
         if before is None:
-            environment = Environment(sighting, identity, Phase.QUEUED, self.now.wall, "")
+            environment = Environment(sighting, identity, Phase.QUEUED, self.now.wall, "", None, aliases)
         else:
             if before.wanted not in (None, wanted):
                 self.let_go(sighting.id, before)
             since = before.since if before.wanted == wanted else self.now.wall
-            environment = replace(before, sighting=sighting, identity=identity, since=since)
+            environment = replace(before, sighting=sighting, identity=identity, since=since, aliases=aliases)
         if before is None or before.wanted != wanted:
             self.edited.add(sighting.id)
         self.environments[sighting.id] = environment
@@ -81,7 +86,7 @@ class Draft:
         name = environment.wanted
         if name is None:
             return
-        left = self.wanted.get(name, frozenset()) - {id_}
+        left = self.wanted.get(name, _NOBODY) - {id_}
         if left:
             self.wanted[name] = left
             self.touched.update(left)
@@ -95,16 +100,19 @@ class Draft:
             self.builds[name] = replace(build, cancelling=True)
             self.effects.append(CancelBuild(name))
 
-    def claim(self, sighting: Sighting, before: Environment | None, *, keep: bool) -> None:
-        aliases = set(aliases_of(sighting)) if keep else set()
-        for alias in aliases | set(aliases_of(before.sighting) if before else ()):
-            claims = self.claims.get(alias, frozenset()) - {sighting.id} | (
-                {sighting.id} if alias in aliases else set()
-            )
-            if claims != self.claims.get(alias):
-                self.touched.update(claims)
-            if claims:
-                self.claims[alias] = claims
+    def claim(self, id_: str, aliases: tuple[str, ...], before: tuple[str, ...]) -> None:
+        """The environment claims `aliases` from now on, and `before` no more."""
+        for alias in aliases:
+            if alias not in before:
+                self.claims[alias] = self.claims.get(alias, _NOBODY) | {id_}
+                self.touched.update(self.claims[alias])
+        for alias in before:
+            if alias in aliases:
+                continue
+            left = self.claims[alias] - {id_}
+            if left:
+                self.claims[alias] = left
+                self.touched.update(left)
             else:
                 del self.claims[alias]
                 self.refusals.pop(alias, None)
@@ -152,7 +160,10 @@ class Draft:
             phase, reason = judge(environment, facts)
             since = environment.since if phase is environment.phase else self.now.wall
             last_good = environment.wanted if phase is Phase.READY else environment.last_good
-            derived = replace(environment, phase=phase, reason=reason, since=since, last_good=last_good)
+            # Not `replace`, which takes three times as long: this is done for every environment at the start.
+            derived = Environment(
+                environment.sighting, environment.identity, phase, since, reason, last_good, environment.aliases
+            )
             self.environments[id_] = derived
             names.add(environment.wanted)
             if phase is Phase.READY and self.engine.listed and environment.wanted is not None:
@@ -166,7 +177,7 @@ class Draft:
                 self.queue.pop(name, None)
 
     def _set_aliases(self, environment: Environment, name: str) -> None:
-        for alias in aliases_of(environment.sighting):
+        for alias in environment.aliases:
             refusal = self.refusals.get(alias)
             if (
                 alias in self.images[name].references

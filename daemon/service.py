@@ -10,7 +10,6 @@ from importlib.metadata import version
 import uvicorn
 
 from envkiln.cache.index import Index
-from envkiln.daemon.aliases import aliases_of
 from envkiln.daemon.api import make_api
 from envkiln.daemon.config import Config
 from envkiln.daemon.events import BuildRequested, Event
@@ -124,7 +123,7 @@ class Service:
         if environment is None:
             return True
         # Whoever was told that an image is ready runs its alias next: that has to have moved.
-        tagging = any(alias in state.setting for alias in aliases_of(environment.sighting))
+        tagging = any(alias in state.setting for alias in environment.aliases)
         return environment.phase in _SETTLED and not tagging
 
     def request_build(self, id_: str) -> None:

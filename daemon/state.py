@@ -27,7 +27,8 @@ class Phase(Enum):
 class Environment:
     """One environment. `since` is the wall time at which phase or image last changed.
 
-    `last_good` is the name of the last image that was ready: its aliases still point there.
+    `last_good` is the name of the last image that was ready: its aliases still point there. `aliases` are the
+    references that its settings give it (`aliases.aliases_of`).
     """
 
     sighting: Sighting
@@ -36,6 +37,7 @@ class Environment:
     since: float
     reason: str
     last_good: str | None = None
+    aliases: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> str | None:

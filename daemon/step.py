@@ -53,11 +53,9 @@ def _looked(event: Looked, draft: Draft) -> None:
         if environment is not None:
             draft.touched.add(id_)
             draft.let_go(id_, environment)
-            draft.claim(environment.sighting, environment, keep=False)
+            draft.claim(id_, (), environment.aliases)
     for sighting in event.changed:
-        before = draft.environments.get(sighting.id)
-        draft.claim(sighting, before, keep=True)
-        draft.place(sighting, before)
+        draft.place(sighting, draft.environments.get(sighting.id))
 
 
 @_note.register

@@ -4,7 +4,6 @@ import msgspec
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.redact import redact
-from envkiln.daemon.aliases import aliases_of
 from envkiln.daemon.schedule import why_waiting
 from envkiln.daemon.state import Environment, Phase, State, movable_base
 
@@ -90,7 +89,7 @@ def environment_view(state: State, id_: str) -> EnvironmentView:
         image=identity.image if identity else None,
         base_image=str(identity.base_image) if identity and identity.base_image else None,
         recipe=identity.recipe if identity else None,
-        aliases=aliases_of(sighting),
+        aliases=environment.aliases,
         image_id=image.id if image else None,
         image_size=image.size if image else None,
         image_created=image.created if image else None,
@@ -132,7 +131,7 @@ def _why(state: State, environment: Environment) -> tuple[str, str | None, str |
 def _trouble(state: State, environment: Environment) -> list[str]:
     """What stands in the way of an environment without changing its state."""
     trouble = []
-    for alias in aliases_of(environment.sighting):
+    for alias in environment.aliases:
         refusal = state.refusals.get(alias)
         owner = min(state.claims.get(alias, {environment.sighting.id}))
         if refusal is not None and refusal.name == environment.wanted:

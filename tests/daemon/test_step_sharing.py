@@ -9,6 +9,7 @@ from values import (
     MOVING,
     MOVING_SETTINGS,
     OTHER_DIGEST,
+    PASSING,
     SETTINGS,
     Story,
     definition,
@@ -162,6 +163,15 @@ def test_an_alias_that_was_refused_is_asked_for_again_later_and_does_not_undo_th
     assert story.tell(Tick(), after=1) == (SetAlias("a:latest", A),)
     story.tell(AliasSet("a:latest", A))
     assert next_wake(story.state) is None
+
+
+def test_an_alias_that_could_not_be_set_for_want_of_the_engine_is_set_when_it_is_back() -> None:
+    story = Story()
+    story.connect(image(A))
+    story.see("a", FOUND)
+    story.tell(AliasSet("a:latest", A, PASSING))
+    story.tell(EngineLost(Problem("refused")))
+    assert story.connect(image(A)) == (SetAlias("a:latest", A),)
 
 
 def test_an_invalid_definition_claims_no_alias() -> None:

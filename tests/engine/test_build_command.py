@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import EngineDoor, World
+from running import PATIENCE_S, EngineDoor, World, image_id, until
 
 from envkiln.daemon.engine import Engine
 
@@ -22,7 +22,7 @@ def test_built_then_skipped_then_forced(make_world: MakeWorld, engine: Engine, s
     first = world.command("build", "root")
     assert first.returncode == 0, first
     assert [line.split()[1] for line in first.stdout.splitlines()] == ["built", "built"]
-    ids = {id_: _id(engine, world.alias(id_)) for id_ in ("a", "b")}
+    ids = {id_: image_id(engine, world.alias(id_)) for id_ in ("a", "b")}
     moment = shell(world.alias("a"), "cat /moment")
     assert None not in ids.values()
 
@@ -37,14 +37,34 @@ def test_built_then_skipped_then_forced(make_world: MakeWorld, engine: Engine, s
     assert (result["environment"], result["outcome"], result["problem"]) == ("a", "built", None)
     assert "ended well" in Path(result["log"]).read_text()
     assert shell(world.alias("a"), "cat /moment") != moment, "no step came from a cache"
-    assert _id(engine, world.alias("a")) == _id(engine, f"{result['image']}:latest") != ids["a"]
-    assert _id(engine, world.alias("b")) == ids["b"]
+    assert image_id(engine, world.alias("a")) == image_id(engine, f"{result['image']}:latest") != ids["a"]
+    assert image_id(engine, world.alias("b")) == ids["b"]
 
     world.write("c/Dockerfile", world.dockerfile("ENV C=1"))
     mixed = world.command("build", "root", "--json")
     assert mixed.returncode == 0, mixed
     outcomes = {it["environment"]: it["outcome"] for it in map(json.loads, mixed.stdout.splitlines())}
     assert outcomes == {"a": "skipped", "b": "skipped", "c": "built"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_beside_a_service_that_builds_the_same(make_world: MakeWorld, engine: Engine, gate: Any, force: bool) -> None:
+    """One image is built once: whoever comes second takes what the first one made."""
+    world = make_world()
+    world.write("a/Dockerfile", world.dockerfile(gate.step))
+    world.up()
+    until(lambda: gate.waiting == 1, world.output)
+    command = world.start("build", "root/a", *(["--force"] if force else []))
+    with command:
+        assert command.stderr is not None
+        assert any(line.startswith("a: building") for line in command.stderr), "it has come as far as the first"
+        gate.open()
+        out, _ = command.communicate(timeout=PATIENCE_S)
+    assert command.returncode == 10, out
+    view = world.until_state("a", "ready")
+    world.answer("wait", "a")
+    assert image_id(engine, world.alias("a")) == view["image_id"]
+    assert len(world.logs()) == 1
 
 
 @pytest.mark.parametrize("builder", ["classic", "buildx"])
@@ -142,8 +162,3 @@ def test_every_format_is_built(make_world: MakeWorld, engine: Engine, testbed: A
 
 def _write_v1(world: World, id_: str, parts: dict[str, Any]) -> None:
     world.write(f"{id_}/azureml_environment.json", json.dumps({"name": "x", "version": "1", "python": {}} | parts))
-
-
-def _id(engine: Engine, reference: str) -> str | None:
-    image = engine.inspect(reference)
-    return image.id if image else None

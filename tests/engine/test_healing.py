@@ -5,17 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from running import EngineDoor, World, until
+from running import EngineDoor, World, image_id, until
 
 from envkiln.daemon.engine import Engine
 
 MakeWorld = Callable[..., World]
 SOON_S = 10.0
-
-
-def _id(engine: Engine, reference: str) -> str | None:
-    image = engine.inspect(reference)
-    return image.id if image else None
 
 
 def test_removed_tags_come_back(make_world: MakeWorld, engine: Engine) -> None:
@@ -35,7 +30,7 @@ def test_removed_tags_come_back(make_world: MakeWorld, engine: Engine) -> None:
     engine.remove(alias)
     _until_built_again(world, 3)
     until(lambda: engine.inspect(alias), world.output, SOON_S)
-    assert _id(engine, name) == _id(engine, alias) == world.view("a")["image_id"]
+    assert image_id(engine, name) == image_id(engine, alias) == world.view("a")["image_id"]
 
 
 def test_an_alias_that_was_moved_comes_back(make_world: MakeWorld, engine: Engine) -> None:
@@ -47,7 +42,7 @@ def test_an_alias_that_was_moved_comes_back(make_world: MakeWorld, engine: Engin
     until(lambda: engine.inspect(world.alias("a")), world.output)
     engine.tag(f"{second['image']}:latest", world.alias("a"))
 
-    until(lambda: _id(engine, world.alias("a")) == first["image_id"], world.output, SOON_S)
+    until(lambda: image_id(engine, world.alias("a")) == first["image_id"], world.output, SOON_S)
 
 
 def test_an_image_of_somebody_else_keeps_its_tag(make_world: MakeWorld, engine: Engine, testbed: Any) -> None:
@@ -60,7 +55,7 @@ def test_an_image_of_somebody_else_keeps_its_tag(make_world: MakeWorld, engine: 
         world.until_state("a", "ready")
         warnings = until(lambda: world.view("a")["warnings"], world.output)
         assert f"the tag {alias} belongs to an image that envkiln did not make" in warnings[0]
-        assert _id(engine, alias) == _id(engine, testbed.base_image)
+        assert image_id(engine, alias) == image_id(engine, testbed.base_image)
     finally:
         engine.remove(alias)
 
@@ -86,7 +81,7 @@ def test_an_engine_that_goes_and_comes_back(make_world: MakeWorld, door: EngineD
     door.open()
     second = world.until_state("a", "ready")
     assert second["image"] != first["image"]
-    until(lambda: _id(engine, world.alias("a")) == second["image_id"], world.output)
+    until(lambda: image_id(engine, world.alias("a")) == second["image_id"], world.output)
     assert len(world.logs()) == 2
 
 
@@ -137,7 +132,7 @@ def test_the_real_engine_stopped_and_started(make_world: MakeWorld, testbed: Any
         testbed.main("start-engine")
     second = world.until_state("a", "ready")
     assert second["image"] != first["image"]
-    until(lambda: _id(engine, world.alias("a")) == second["image_id"], world.output)
+    until(lambda: image_id(engine, world.alias("a")) == second["image_id"], world.output)
 
 
 def _until_built_again(world: World, times: int) -> None:

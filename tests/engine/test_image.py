@@ -71,7 +71,7 @@ def test_proxies_and_certificates_do_not_stay(
     assert not variables.keys() & {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"}
     find = "grep -rlE '^# bundle of the team|word-of-the-proxy' /azureml-env* /etc /run /root"
     assert shell(name, f"{find}; echo that is all") == "that is all\n"
-    client = engine.new_client()
+    client: Any = engine.new_client()
     assert "word-of-the-proxy" not in json.dumps([client.history(name), client.inspect_image(name)])
     client.close()
     logs = "".join(log.read_text() for log in world.logs())
@@ -79,7 +79,7 @@ def test_proxies_and_certificates_do_not_stay(
 
 
 def _config(engine: Engine, reference: str) -> dict[str, Any]:
-    client = engine.new_client()
+    client: Any = engine.new_client()
     try:
         config: dict[str, Any] = client.inspect_image(reference)["Config"]
     finally:

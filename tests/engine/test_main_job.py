@@ -5,16 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from running import World, until
+from running import World, image_id, until
 
 from envkiln.daemon.engine import Engine
 
 MakeWorld = Callable[..., World]
-
-
-def _id(engine: Engine, reference: str) -> str | None:
-    image = engine.inspect(reference)
-    return image.id if image else None
 
 
 def test_a_day_with_one_environment(make_world: MakeWorld, engine: Engine, testbed: Any) -> None:
@@ -27,20 +22,20 @@ def test_a_day_with_one_environment(make_world: MakeWorld, engine: Engine, testb
     world.up()
 
     first = world.until_state("main", "ready")
-    assert first["image_id"] == _id(engine, alias) == _id(engine, f"{first['image']}:latest")
+    assert first["image_id"] == image_id(engine, alias) == image_id(engine, f"{first['image']}:latest")
     assert first["reason"].startswith("built in ")
     assert len(world.logs()) == 1
 
     world.write("main/env.yml", f"# only a remark\n{first_text}")
     world.until_output("main: saved; nothing that counts has changed")
     assert len(world.logs()) == 1
-    assert world.view("main")["image_id"] == first["image_id"] == _id(engine, alias)
+    assert world.view("main")["image_id"] == first["image_id"] == image_id(engine, alias)
 
     world.write("main/env.yml", second_text)
     second = world.until_state("main", "ready", image_is_not=first["image"])
     assert len(world.logs()) == 2
     _until_alias(world, engine, "main", second["image_id"])
-    assert _id(engine, f"{first['image']}:latest") == first["image_id"]
+    assert image_id(engine, f"{first['image']}:latest") == first["image_id"]
 
     world.write("main/env.yml", first_text)
     again = world.until_state("main", "ready", image_is_not=second["image"])
@@ -54,7 +49,7 @@ def test_a_day_with_one_environment(make_world: MakeWorld, engine: Engine, testb
     assert "main/env.yml:5:1: " in broken["reason"]
     assert "dependencies" in broken["hint"]
     assert (broken["turn"], broken["image"], broken["last_good"]) == ("user", None, first["image"])
-    assert _id(engine, alias) == _id(engine, f"{first['image']}:latest") == first["image_id"]
+    assert image_id(engine, alias) == image_id(engine, f"{first['image']}:latest") == first["image_id"]
     assert f"{first['image'][-32:][:12]} stays" in world.output()
 
     world.write("main/env.yml", first_text)
@@ -122,7 +117,7 @@ def test_wait_takes_the_file_as_it_is_now(make_world: MakeWorld, engine: Engine,
         world.write("a/Dockerfile", text)
         said, name = world.answer("wait", "a").rsplit(maxsplit=1)
         assert said == "a: ready"
-        assert _id(engine, world.alias("a")) == _id(engine, f"{name}:latest")
+        assert image_id(engine, world.alias("a")) == image_id(engine, f"{name}:latest")
         images.add(name)
     assert len(images) == 2
 
@@ -189,8 +184,8 @@ def test_a_file_that_goes_leaves_its_image(make_world: MakeWorld, engine: Engine
     file.unlink()
     world.until_output("a: gone; its image stays")
     assert world.command("status", "a").returncode == 6
-    assert _id(engine, f"{view['image']}:latest") == view["image_id"]
+    assert image_id(engine, f"{view['image']}:latest") == view["image_id"]
 
 
-def _until_alias(world: World, engine: Engine, id_: str, image_id: str) -> None:
-    until(lambda: _id(engine, world.alias(id_)) == image_id, lambda: f"{world.alias(id_)} is {image_id}")
+def _until_alias(world: World, engine: Engine, id_: str, wanted: str) -> None:
+    until(lambda: image_id(engine, world.alias(id_)) == wanted, lambda: f"{world.alias(id_)} is {wanted}")

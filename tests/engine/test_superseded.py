@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from running import World, container_commands, processes_with, until
+from running import World, container_commands, image_id, processes_with, until
 
 from envkiln.daemon.engine import Engine
 
@@ -28,7 +28,7 @@ def test_an_edit_stops_the_build_of_what_was_there(
     until(lambda: not any(_is_ours(line, gate) for line in container_commands(engine)), "its container is gone")
     assert engine.inspect(f"{old['image']}:latest") is None
     world.answer("wait", "a")
-    assert _id(engine, world.alias("a")) == new["image_id"]
+    assert image_id(engine, world.alias("a")) == new["image_id"]
     endings = {log.parent.name[-32:]: log.read_text().splitlines()[-1] for log in world.logs()}
     assert endings.keys() == {old["image"][-32:], new["image"][-32:]}
     assert endings[old["image"][-32:]].startswith("# cancelled, after ")
@@ -52,12 +52,7 @@ def test_back_and_forth_while_it_is_being_stopped(
     gate.open()
     view = until(lambda: _ready(world, wanted), world.output)
     world.answer("wait", "a")
-    assert _id(engine, world.alias("a")) == view["image_id"]
-
-
-def _id(engine: Engine, reference: str) -> str | None:
-    image = engine.inspect(reference)
-    return image.id if image else None
+    assert image_id(engine, world.alias("a")) == view["image_id"]
 
 
 def _ready(world: World, image: str) -> dict[str, Any] | None:

@@ -111,6 +111,12 @@ class World:
             check=False,
         )
 
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start `envkiln` with these words; the caller sees it to its end."""
+        command = [sys.executable, "-m", "envkiln.daemon", *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=self.environ, cwd=self.directory, stdout=pipe, stderr=pipe, text=True)
+
     def answer(self, *words: object) -> str:
         """Return what a command that ends well prints."""
         done = self.command(*words)
@@ -139,10 +145,10 @@ class World:
         if self.process is not None:
             self._end(signal.SIGKILL)
         self._remember()
-        for image in engine.images():
-            ours = any(name.startswith(f"{self.mark}/") for name in image.references)
-            if ours or self.mark in image.labels.get("envkiln.definition", ""):
-                self._names.update(image.references)
+        # Not `images` of the engine, which leaves out what has no name of ours.
+        for references, definition in _references(engine):
+            if self.mark in definition or any(name.startswith(f"{self.mark}/") for name in references):
+                self._names.update(references)
         for name in self._names:
             engine.remove(name)
 
@@ -344,6 +350,23 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
     # Only this direction has ended: the other side may still have something to say.
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
+
+
+def image_id(engine: Engine, reference: str) -> str | None:
+    """Return the id of the image that has the reference, None when none has."""
+    image = engine.inspect(reference)
+    return image.id if image else None
+
+
+def _references(engine: Engine) -> Iterator[tuple[list[str], str]]:
+    """Yield every image's references, and the definition in its label."""
+    client = engine.new_client()
+    try:
+        for image in client.images():
+            names = [name for name in image["RepoTags"] or () if name != "<none>:<none>"]
+            yield names, (image["Labels"] or {}).get("envkiln.definition", "")
+    finally:
+        client.close()
 
 
 def container_commands(engine: Engine) -> Iterator[str]:
