@@ -9,12 +9,14 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, cast
 
 BUILDS_KEPT = 20
 """Builds remembered for each environment."""
 
+_CHECK = 4
 _UNREADABLE = (ValueError, TypeError, zlib.error, OSError, EOFError)
 """What reading a record raises that JSONDisk did not write, or whose file is damaged or gone."""
 # Trouble of SQLite's that says nothing about the file: everything else does.
@@ -57,13 +59,28 @@ class Index:
     def close(self) -> None:
         self._cache.close()
 
-    def snapshot(self, root: str) -> str | None:
+    def snapshot(self, root: str) -> bytes | None:
         """Return what was last seen below a watched root, as it was stored."""
-        found = self._get(f"snapshot:{root}")
-        return found if isinstance(found, str) else None
+        with suppress(*_UNREADABLE):
+            file = self._cache.get(f"snapshot:{root}", read=True)
+            if isinstance(file, BufferedReader):
+                with file:
+                    check, data = file.read(_CHECK), file.read()
+                # A damaged byte may still be JSON, and a definition that nobody wrote.
+                return data if check == _checksum(data) else None
+        return None
 
-    def store_snapshot(self, root: str, text: str) -> None:
-        self._cache.set(f"snapshot:{root}", text)
+    def store_snapshot(self, root: str, data: bytes) -> None:
+        """Store megabytes of the caller's own JSON, as a file: as a record it would be encoded and packed again."""
+        self._cache.set(f"snapshot:{root}", BytesIO(_checksum(data) + data), read=True)
+
+    def roots(self) -> dict[str, str]:
+        """Return the watched directories of the last service by label."""
+        found = self._get("roots")
+        return {str(label): str(path) for label, path in found.items()} if isinstance(found, dict) else {}
+
+    def store_roots(self, roots: Mapping[str, str]) -> None:
+        self._cache.set("roots", dict(roots))
 
     def digests(self) -> dict[str, tuple[str, float]]:
         """Return the recorded digest of every base image's tag, and the wall time at which it was asked for."""
@@ -173,3 +190,7 @@ def _move_aside(directory: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     with suppress(FileNotFoundError):  # somebody else was first
         directory.rename(aside)
+
+
+def _checksum(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(_CHECK)

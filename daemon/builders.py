@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import IO, Literal
 
 from envkiln.cache.errors import EnvkilnError
+from envkiln.cache.redact import redact
 from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, Log
 from envkiln.daemon.buildx import BuildxBuilder, BuildxInfo, find_buildx
 from envkiln.daemon.classic import ClassicBuilder
 from envkiln.daemon.engine import EngineInfo
-from envkiln.daemon.log_lines import cleaned, redacted
+from envkiln.daemon.log_lines import cleaned
 
 Kind = Literal["auto", "buildx", "classic"]
 
@@ -90,9 +91,9 @@ class Cleaned:
 
     async def build(self, request: BuildRequest, log: Log) -> None:
         try:
-            await self._builder.build(request, lambda line: log(redacted(cleaned(line))))
+            await self._builder.build(request, lambda line: log(redact(cleaned(line))))
         except BuildFailed as failed:
-            message = redacted(cleaned(failed.message))
+            message = redact(cleaned(failed.message))
             raise BuildFailed(message, hint=failed.hint, passing=failed.passing) from failed
 
 

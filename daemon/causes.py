@@ -44,7 +44,7 @@ _RULES = (
     _rule(
         r"no space left on device|disk quota exceeded",
         "the disk is full",
-        "free some space: envkiln prune, docker system df; it is tried again",
+        "free some space: docker system df shows what takes it; it is tried again",
         passing=True,
     ),
     _rule(

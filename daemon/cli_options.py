@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from envkiln.daemon.config import Config, load_config, read_file
-from envkiln.daemon.kinds import Kind
 from envkiln.daemon.paths import Paths, paths_from
-from envkiln.daemon.settings import BY_NAME, SETTINGS, Scope
+from envkiln.daemon.settings import BY_NAME, SETTINGS, Scope, Setting
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -24,7 +23,7 @@ def setting_options(*names: str) -> Decorator:
             setting = BY_NAME[name]
             many = isinstance(setting.default, (list, tuple))
             option = click.option(
-                setting.flag, name, multiple=many, metavar=_metavar(setting.kind), help=setting.doc, hidden=not names
+                setting.flag, name, multiple=many, metavar=_metavar(setting), help=setting.doc, hidden=not names
             )
             function = option(function)
         return function
@@ -32,8 +31,8 @@ def setting_options(*names: str) -> Decorator:
     return decorate
 
 
-def _metavar(kind: Kind) -> str:
-    return kind.expects.upper().split(",", maxsplit=1)[0][:20].replace(" ", "-")
+def _metavar(setting: Setting) -> str:
+    return setting.flag.rpartition("-")[2].upper()
 
 
 def environment_scope() -> tuple[str, ...]:

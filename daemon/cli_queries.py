@@ -12,7 +12,7 @@ import click
 from envkiln.cache.names import short_name
 from envkiln.daemon.client import Client
 from envkiln.daemon.errors import ExitCode, UnknownEnvironment
-from envkiln.daemon.knowledge import Knowledge, View, what_is_known
+from envkiln.daemon.knowledge import Knowledge, View, from_service, what_is_known
 from envkiln.daemon.paths import paths_from
 from envkiln.daemon.text import ago, one_line
 
@@ -106,7 +106,7 @@ def _id_of(client: Client, environment: str, deadline: float | None) -> str:
     while True:
         service = client.service()
         try:
-            return str(Knowledge(tuple(service["environments"]), service).find(environment)["environment"])
+            return str(from_service(service).find(environment)["environment"])
         except UnknownEnvironment:
             if not service["starting"] or (deadline is not None and time.monotonic() >= deadline):
                 raise
@@ -125,7 +125,9 @@ def _warn_down(known: Knowledge) -> ExitCode:
         click.echo(f"the engine does not answer: {engine['problem'] or 'not asked yet'}", err=True)
         if engine["hint"]:
             click.echo(f"  {engine['hint']}", err=True)
-    for root in (known.service or {}).get("roots", ()):
+    for problem in known.service["problems"]:
+        click.echo(problem, err=True)
+    for root in known.service["roots"]:
         for problem in root["problems"].values():
             click.echo(problem, err=True)
     return ExitCode.DONE

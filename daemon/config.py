@@ -35,8 +35,7 @@ class EnvironmentSettings:
 
     base_image: ImageReference
     base_image_digest: str
-    requirements_python: str
-    builder: str
+    builder: Literal["auto", "classic", "buildx"]
     buildx_builder: str | None
     aliases: tuple[str, ...]
     build: bool
@@ -75,6 +74,7 @@ class RootConfig:
     settle_ms: int
     settle_max_ms: int
     ignore: tuple[str, ...]
+    requirements_python: str
     source: str
     patterns: tuple[PatternSection, ...] = field(repr=False, compare=False)
     """The user's, then the root's own: the last that matches wins, key by key."""
@@ -186,7 +186,9 @@ def load_config(
         values.update(own.values)
         effective = {**values, **above}
         _check_settle(effective)
-        settled = {name: effective[name].value for name in ("settle_ms", "settle_max_ms", "ignore")}
+        settled = {
+            name: effective[name].value for name in ("settle_ms", "settle_max_ms", "ignore", "requirements_python")
+        }
         patterns = user.patterns + own.patterns
         label, source = labels[given.value], given.source
         roots.append(

@@ -20,7 +20,6 @@ from envkiln.daemon.judge import Facts, judge
 from envkiln.daemon.schedule import next_builds
 from envkiln.daemon.state import Base, Build, Environment, Phase, State, movable_base
 
-
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -56,6 +55,8 @@ class Draft:
         if wanted is not None:
             self.wanted[wanted] = self.wanted.get(wanted, _NOBODY) | {sighting.id}
         aliases = aliases_of(sighting)
+        if before is not None and isinstance(sighting.found, Problem):
+            aliases = before.aliases  # while the file is broken, they stay with the last good image
         self.claim(sighting.id, aliases, before.aliases if before else ())
         if before is None:
             environment = Environment(sighting, identity, Phase.QUEUED, self.now.wall, "", None, aliases)
@@ -154,7 +155,16 @@ class Draft:
 
     def _derive(self, ids: Iterable[str]) -> None:
         names: set[str | None] = set()
-        facts = Facts(self.images, self.builds, self.failures, self.forced, self.why, self.edited, self.now)
+        facts = Facts(
+            self.images,
+            self.builds,
+            self.failures,
+            self.forced,
+            self.why,
+            self.edited,
+            self.engine.listed,
+            self.now,
+        )
         for id_ in sorted(self.environments.keys() & set(ids)):
             environment = self.environments[id_]
             phase, reason = judge(environment, facts)

@@ -2,25 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path  # noqa: TC003
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.errors import EnvkilnError, Turn
-from envkiln.cache.index import Index
 from envkiln.daemon.builder import Builder, BuildRequest
 from envkiln.daemon.builders import BuilderSettings, choose_builder
 from envkiln.daemon.config import Config, EnvironmentSettings
 from envkiln.daemon.digests import resolve_base
-from envkiln.daemon.engine import Engine, EngineInfo
+from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_watch import EngineWatch
 from envkiln.daemon.events import (
     AliasSet,
+    BaseUnresolved,
     BuildEnded,
     CancelBuild,
     Effect,
     Ending,
+    Event,
     Problem,
     ResolveBase,
     SetAlias,
@@ -30,12 +31,13 @@ from envkiln.daemon.labels import is_ours, labels_for
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.loop import Loop
 from envkiln.daemon.obtain import Obtainer
+from envkiln.daemon.records import Records
 from envkiln.daemon.roots import Roots
 from envkiln.daemon.state import Environment, movable_base
 
 
 class Hands:
-    """Performs effects on the event loop. `perform` returns at once; what it starts ends in a posted event."""
+    """Performs effects on the event loop. `perform` returns at once; whatever it starts ends in a posted event."""
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class Hands:
         obtainer: Obtainer,
         config: Config,
         logs: LogFiles,
-        index: Index,
+        records: Records,
         roots: Roots,
         loop: Loop,
         engine_watch: EngineWatch,
@@ -53,76 +55,125 @@ class Hands:
         self._obtainer = obtainer
         self._config = config
         self._logs = logs
-        self._index = index
+        self._records = records
         self._roots = roots
         self._loop = loop
         self._engine_watch = engine_watch
-        self._builds: dict[str, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._builders: dict[BuilderSettings, Builder] = {}
+        self._log_paths: dict[str, Path] = {}
+        self._builds: dict[str, asyncio.Task[BuildEnded]] = {}
+        self._tasks: set[asyncio.Task[Event]] = set()
         self._tagging = asyncio.Lock()
 
     def perform(self, effect: Effect) -> None:
         match effect:
-            case StartBuild(name):
-                task = self._run(self._build(effect, self._loop.state.environments[effect.id]))
-                self._builds[name] = task
-                task.add_done_callback(lambda _: self._builds.pop(name, None))
+            case StartBuild():
+                self._start_build(effect)
             case CancelBuild(name):
                 if name in self._builds:
                     self._builds[name].cancel()
             case ResolveBase(reference):
-                self._run(self._resolve(reference))
-            case SetAlias():
-                self._run(self._set_alias(effect))
+                self._answer(
+                    resolve_base(self._engine, reference, self._engine_watch.digests),
+                    lambda problem: BaseUnresolved(reference, problem),
+                )
+            case SetAlias(alias, name):
+                self._answer(self._set_alias(effect), lambda problem: AliasSet(alias, name, problem))
 
     async def close(self) -> None:
         """Stop every build and wait until it has stopped."""
-        tasks = list(self._tasks)
+        tasks = [*self._tasks, *self._builds.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _run(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _answer(self, work: Coroutine[None, None, Event], otherwise: Callable[[Problem], Event]) -> None:
+        """Post the event that `work` returns; a bug in it is an answer too, and nobody waits for ever."""
+
+        def ended(task: asyncio.Task[Event]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled():
+                error = task.exception()
+                self._loop.post(task.result() if error is None else otherwise(_bug(error)))
+
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        task.add_done_callback(ended)
 
-    async def _build(self, effect: StartBuild, environment: Environment) -> None:
-        started = time.time()
-        path = self._logs.new(effect.name, started)
-        try:
-            ended = await self._obtain(effect, environment, path)
-        except asyncio.CancelledError:
-            ended = BuildEnded(effect.name, Ending.CANCELLED)
-        except EnvkilnError as error:
-            passing = error.turn is Turn.SURROUNDINGS
-            ended = BuildEnded(effect.name, Ending.FAILED, problem=Problem.of(error), passing=passing)
-        except Exception as error:  # noqa: BLE001 -- our bug: shown on the environment, and everything else goes on
-            problem = Problem(f"internal error: {error!r}", "please report it with the log", turn=Turn.BUG)
-            ended = BuildEnded(effect.name, Ending.FAILED, problem=problem)
-        self._loop.post(ended)
+    def _start_build(self, effect: StartBuild) -> None:
+        name, started = effect.name, time.time()
+
+        # A task that is cancelled before it began runs none of its code: only its end is sure to come.
+        def ended(task: asyncio.Task[BuildEnded]) -> None:
+            del self._builds[name]
+            if task.cancelled():
+                event = BuildEnded(name, Ending.CANCELLED)
+            else:
+                error = task.exception()
+                event = task.result() if error is None else _failed(name, error)
+            self._note_build(effect, event, started)
+            self._loop.post(event)
+
+        task = asyncio.create_task(self._obtain(effect, self._loop.state.environments[effect.id], started))
+        self._builds[name] = task
+        task.add_done_callback(ended)
+
+    def _note_build(self, effect: StartBuild, ended: BuildEnded, started: float) -> None:
+        log = self._log_paths.pop(effect.name, None)
         if ended.ending is not Ending.FOUND:
             record = {"image": effect.name, "started": started, "ending": ended.ending.value}
-            record |= {"seconds": ended.seconds, "log": str(path), "problem": ended.problem and str(ended.problem)}
-            await asyncio.to_thread(self._index.add_build, effect.id, record)
+            record |= {
+                "seconds": ended.seconds,
+                "log": log and str(log),
+                "problem": ended.problem and str(ended.problem),
+            }
+            self._records.note_build(effect.id, record)
 
-    async def _obtain(self, effect: StartBuild, environment: Environment, log_path: Path) -> BuildEnded:
-        settings = environment.sighting.settings
+    async def _obtain(self, effect: StartBuild, environment: Environment, started: float) -> BuildEnded:
         request = build_request(environment, self._roots)
-        builder = await asyncio.to_thread(make_builder, settings, self._config, self._engine_watch.info, log_path)
+        self._log_paths[effect.name] = await asyncio.to_thread(self._logs.new, effect.name, started)
+        builder = await asyncio.to_thread(self._builder, environment.sighting.settings)
         if effect.forced:
             request = replace(request, options=replace(request.options, no_cache=True))
         return await self._obtainer.obtain(builder, request, lambda _: None, forced=effect.forced)
 
-    async def _resolve(self, reference: str) -> None:
-        event = await resolve_base(self._engine, reference, self._engine_watch.digests)
-        self._loop.post(event)
+    def _builder(self, settings: EnvironmentSettings) -> Builder:
+        """Return the builder that the settings ask for; it is kept, with what it has learnt of its caches."""
+        wanted = BuilderSettings(
+            kind=settings.builder,
+            engine_url=self._config.docker_host,
+            buildx_builder=settings.buildx_builder,
+            docker_config=self._config.docker_config,
+            time_limit_s=settings.time_limit_s or None,
+            silence_limit_s=settings.silence_limit_s or None,
+        )
+        builder = self._builders.get(wanted)
+        if builder is None:
+            builder = choose_builder(
+                wanted, self._engine_watch.info, lambda request: self._log_paths[request.identity.image]
+            )
+            self._builders[wanted] = builder
+        return builder
 
-    async def _set_alias(self, effect: SetAlias) -> None:
+    async def _set_alias(self, effect: SetAlias) -> AliasSet:
         # One at a time: two changes of one alias keep their order.
         async with self._tagging:
-            self._loop.post(await asyncio.to_thread(set_alias, self._engine, effect))
+            return await asyncio.to_thread(set_alias, self._engine, effect)
+
+
+def _bug(error: BaseException) -> Problem:
+    return Problem(f"internal error: {error!r}", "please report it with the log", turn=Turn.BUG)
+
+
+def _failed(name: str, error: BaseException) -> BuildEnded:
+    """How a build ended that could not even begin."""
+    if isinstance(error, EnvkilnError):
+        passing = error.turn is Turn.SURROUNDINGS
+        return BuildEnded(name, Ending.FAILED, problem=Problem.of(error), passing=passing)
+    if isinstance(error, OSError):
+        problem = Problem(f"could not build: {error}", "is the disk full or read-only?", turn=Turn.SURROUNDINGS)
+        return BuildEnded(name, Ending.FAILED, problem=problem, passing=True)
+    return BuildEnded(name, Ending.FAILED, problem=_bug(error))
 
 
 def build_request(environment: Environment, roots: Roots) -> BuildRequest:
@@ -138,20 +189,6 @@ def build_request(environment: Environment, roots: Roots) -> BuildRequest:
         labels_for(definition, identity, resolved=resolved),
         environment.sighting.settings.build_options(),
     )
-
-
-def make_builder(settings: EnvironmentSettings, config: Config, info: EngineInfo | None, log_path: Path) -> Builder:
-    """Return the builder that the settings ask for, writing its log to `log_path`; may look for programs."""
-    kind = settings.builder
-    wanted = BuilderSettings(
-        kind="buildx" if kind == "buildx" else "classic" if kind == "classic" else "auto",
-        engine_url=config.docker_host,
-        buildx_builder=settings.buildx_builder,
-        docker_config=config.docker_config,
-        time_limit_s=settings.time_limit_s or None,
-        silence_limit_s=settings.silence_limit_s or None,
-    )
-    return choose_builder(wanted, info, lambda _: log_path)
 
 
 def set_alias(engine: Engine, effect: SetAlias) -> AliasSet:

@@ -42,16 +42,15 @@ def single_instance(paths: Paths) -> Iterator[socket.socket]:
 @contextmanager
 def _listening(path: Path) -> Iterator[socket.socket]:
     path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    # The mask makes the socket private from its first moment; `chmod` afterwards would come too late.
-    mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(mask)
-    try:
+    with socket.socket(socket.AF_UNIX) as listener:
+        # The mask makes the socket private from its first moment; `chmod` afterwards would come too late.
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(mask)
         listener.listen(128)
-        yield listener
-    finally:
-        path.unlink(missing_ok=True)
-        listener.close()
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)

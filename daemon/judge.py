@@ -9,7 +9,10 @@ from envkiln.daemon.state import Build, Environment, Failure, Phase
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What counts for a verdict. `why` explains names that just changed, `edited` are ids that just did."""
+    """What counts for a verdict. `why` explains names that just changed, `edited` are ids that just did.
+
+    `listed` says that the engine's images are known.
+    """
 
     images: Mapping[str, KnownImage]
     builds: Mapping[str, Build]
@@ -17,6 +20,7 @@ class Facts:
     forced: Collection[str]
     why: Mapping[str, str]
     edited: Collection[str]
+    listed: bool
     now: Now
 
 
@@ -34,7 +38,7 @@ def judge(environment: Environment, facts: Facts) -> tuple[Phase, str]:
     if not builds:
         return Phase.NAMED, "the setting `build` is false"
     failure = facts.failures.get(name)
-    return _why_not_ready(failure, facts.why.get(name), facts.now)
+    return _why_not_ready(failure, facts.why.get(name), facts)
 
 
 def _why_ready(environment: Environment, name: str, facts: Facts) -> str:
@@ -47,11 +51,11 @@ def _why_ready(environment: Environment, name: str, facts: Facts) -> str:
     return "an image of this content exists"
 
 
-def _why_not_ready(failure: Failure | None, why: str | None, now: Now) -> tuple[Phase, str]:
+def _why_not_ready(failure: Failure | None, why: str | None, facts: Facts) -> tuple[Phase, str]:
     if failure is None:
-        return Phase.QUEUED, why or "no image of this name"
+        return Phase.QUEUED, why or ("no image of this name" if facts.listed else "the engine is not asked yet")
     if failure.retry_at is None:
         return Phase.FAILED, str(failure.problem)
-    if failure.retry_at <= now.monotonic:
+    if failure.retry_at <= facts.now.monotonic:
         return Phase.QUEUED, f"tries again after: {failure.problem}"
     return Phase.FAILED, f"{failure.problem} (tries again by itself)"

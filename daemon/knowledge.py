@@ -4,7 +4,7 @@ import difflib
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class Knowledge:
     views: tuple[View, ...]
     service: View | None
     age: float | None = None
+    roots: Mapping[str, str] = field(default_factory=dict)
+    """The watched directories by label."""
 
     def find(self, environment: str) -> View:
         """Return the view of an id, or of the path of a definition; raises UnknownEnvironment."""
@@ -38,10 +40,8 @@ class Knowledge:
         raise UnknownEnvironment(f"no environment {environment!r} is known", hint=hint)
 
     def _place(self, view: View) -> Path | None:
-        for root in (self.service or {}).get("roots", ()):
-            if root["label"] == view["root"]:
-                return Path(root["path"]) / str(view["file"])
-        return None
+        root = self.roots.get(str(view.get("root")))
+        return Path(root) / str(view.get("file")) if root is not None else None
 
     @staticmethod
     def _owns(view: View) -> bool:
@@ -56,7 +56,13 @@ def what_is_known(paths: Paths | None = None) -> Knowledge:
         service = Client(paths.socket).service()
     except ServiceDown:
         return _from_index(paths)
-    return Knowledge(tuple(service["environments"]), service)
+    return from_service(service)
+
+
+def from_service(service: View) -> Knowledge:
+    """Return what the service's answer says."""
+    roots = {root["label"]: root["path"] for root in service["roots"]}
+    return Knowledge(tuple(service["environments"]), service, roots=roots)
 
 
 def _from_index(paths: Paths) -> Knowledge:
@@ -68,7 +74,8 @@ def _from_index(paths: Paths) -> Knowledge:
     try:
         views = index.views()
         stored_at = index.views_stored_at()
+        roots = index.roots()
     finally:
         index.close()
     age = time.time() - stored_at if stored_at is not None else None
-    return Knowledge(tuple(views[id_] for id_ in sorted(views)), None, age)
+    return Knowledge(tuple(views[id_] for id_ in sorted(views)), None, age, roots)

@@ -7,8 +7,6 @@ LONGEST_LINE = 16 * 1024
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_USER_INFO = re.compile(r"(?<=://)[^\s/'\"]+@")
-_SIGNATURE = re.compile(r"(?i)\b((?:sig|signature|token|password|access_token|api_key)=)[^\s&'\"]+")
 
 
 class LineSplitter:
@@ -42,11 +40,6 @@ class LineSplitter:
 def cleaned(line: str) -> str:
     """Return `line` without escape sequences, control characters other than tab, and line or direction marks."""
     return _CONTROL.sub("", _ESCAPE_SEQUENCE.sub("", line)).rstrip()
-
-
-def redacted(line: str) -> str:
-    """Return `line` with the credentials in URLs replaced: `https://user:secret@host` becomes `https://***@host`."""
-    return _SIGNATURE.sub(r"\1***", _USER_INFO.sub("***@", line))
 
 
 def _pieces(line: str) -> list[str]:

@@ -60,7 +60,7 @@ async def build_once(targets: Targets, *, force: bool, say: Callable[[list[Line]
             await done.wait()
             for task in tasks:
                 task.cancel()
-        await parts.views.flush()
+        await parts.records.flush()
         return [_result(parts.loop.state, id_, ended) for id_ in ids]
 
 

@@ -14,10 +14,10 @@ from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.loop import Loop, clock
 from envkiln.daemon.obtain import Obtainer
 from envkiln.daemon.paths import Paths
+from envkiln.daemon.records import Records
 from envkiln.daemon.registry import NoRegistry
 from envkiln.daemon.roots import Roots
 from envkiln.daemon.state import Base, Policy, State
-from envkiln.daemon.view_store import ViewStore
 from envkiln.daemon.watched_root import LookReport
 
 
@@ -27,7 +27,7 @@ class Parts:
     hands: Hands
     roots: Roots
     engine_watch: EngineWatch
-    views: ViewStore
+    records: Records
 
 
 def make_parts(config: Config, paths: Paths, index: Index, report: Callable[[LookReport], None]) -> Parts:
@@ -41,27 +41,27 @@ def make_parts(config: Config, paths: Paths, index: Index, report: Callable[[Loo
     policy = Policy(config.concurrent_builds, config.digest_refresh_s)
     loop = Loop(State(policy, bases=bases))
     engine_watch = EngineWatch(engine, loop.post)
-    roots = Roots(config, index, loop.post, report)
+    records = Records(index, {root.label: str(root.path) for root in config.roots})
+    roots = Roots(config, index, records, loop.post, report)
     hands = Hands(
         engine=engine,
         obtainer=Obtainer(engine, NoRegistry(), paths.state / "locks"),
         config=config,
         logs=LogFiles(paths.logs),
-        index=index,
+        records=records,
         roots=roots,
         loop=loop,
         engine_watch=engine_watch,
     )
-    views = ViewStore(index)
 
     def record(event: Event, _before: State, after: State) -> None:
-        views.note(after)
+        records.note(after)
         if isinstance(event, BaseResolved) and event.digest is not None:
-            index.record_digest(event.reference, event.digest, time.time())
+            records.note_digest(event.reference, event.digest, time.time())
 
     loop.perform = hands.perform
     loop.observe(record)
-    return Parts(loop, hands, roots, engine_watch, views)
+    return Parts(loop, hands, roots, engine_watch, records)
 
 
 def _left(config: Config, asked_at: float, wall: float) -> float:

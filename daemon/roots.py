@@ -8,6 +8,7 @@ from envkiln.cache.source import SourceTree
 from envkiln.daemon.config import Config
 from envkiln.daemon.events import Event
 from envkiln.daemon.ids import Ids
+from envkiln.daemon.records import Records
 from envkiln.daemon.watched_root import LookReport, WatchedRoot
 
 
@@ -15,12 +16,20 @@ class Roots:
     """The watched roots of a configuration."""
 
     def __init__(
-        self, config: Config, index: Index, post: Callable[[Event], None], report: Callable[[LookReport], None]
+        self,
+        config: Config,
+        index: Index,
+        records: Records,
+        post: Callable[[Event], None],
+        report: Callable[[LookReport], None],
     ) -> None:
         self.started = False
         """Whether the first look at every root is done."""
         ids = Ids()
-        self.all = [WatchedRoot(config, root, ids=ids, index=index, post=post, report=report) for root in config.roots]
+        self.all = [
+            WatchedRoot(config, root, ids=ids, index=index, records=records, post=post, report=report)
+            for root in config.roots
+        ]
 
     def tree(self, label: str) -> SourceTree:
         """Return the files below the root of that label."""

@@ -18,6 +18,7 @@ from envkiln.daemon.narrate import Line, narrate, narrate_look
 from envkiln.daemon.parts import Parts, make_parts
 from envkiln.daemon.paths import Paths
 from envkiln.daemon.state import Phase, State
+from envkiln.daemon.tuning import tune_collector
 from envkiln.daemon.views import EnvironmentView, RootView, ServiceView, counts, engine_view, environment_view
 from envkiln.daemon.watched_root import LookReport
 
@@ -47,6 +48,7 @@ class Service:
 
         Raises AlreadyRunning, and whatever a part of the service dies of: a dead part is never lived with.
         """
+        tune_collector()
         self._paths.ensure()
         async with AsyncExitStack() as stack:
             listener = stack.enter_context(single_instance(self._paths))
@@ -61,7 +63,7 @@ class Service:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(parts.loop.run()),
-                    group.create_task(parts.views.run()),
+                    group.create_task(parts.records.run()),
                     group.create_task(parts.engine_watch.run()),
                     group.create_task(server.serve(sockets=[listener])),
                     group.create_task(self._watch_roots()),
@@ -72,7 +74,7 @@ class Service:
                 await asyncio.wait([tasks[3]], timeout=2.0)
                 for task in tasks:
                     task.cancel()
-            await parts.views.flush()
+            await parts.records.flush()
 
     async def _watch_roots(self) -> None:
         await self._parts.roots.start()
@@ -109,6 +111,7 @@ class Service:
                 )
                 for watched in self._parts.roots.all
             ),
+            (self._parts.records.problem,) if self._parts.records.problem else (),
             counts(state),
             tuple(environment_view(state, id_) for id_ in sorted(state.environments)),
         )

@@ -2,13 +2,13 @@
 
 import difflib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from envkiln.cache.errors import EnvkilnError
+from envkiln.cache.redact import redact
 from envkiln.daemon.kinds import (
     ALIASES,
     BOOL,
@@ -25,8 +25,6 @@ from envkiln.daemon.kinds import (
     whole,
 )
 
-# Greedy: a password may hold `@` or `/`, and hiding a little too much does no harm.
-_CREDENTIALS = re.compile(r"//\S*@")
 _DAY = 86_400.0
 
 
@@ -38,7 +36,7 @@ class ConfigError(EnvkilnError):
     """
 
     def __init__(self, message: str, *, source: str | None = None, hint: str | None = None) -> None:
-        super().__init__(redacted(message), hint=hint)
+        super().__init__(redact(message), hint=hint)
         self.source = source
 
     def __str__(self) -> str:
@@ -89,7 +87,7 @@ class Setting:
         try:
             return self.kind.check(value)
         except ValueError as error:
-            shown = "" if self.secret else f", not {redacted(toml_text(value))[:120]}"
+            shown = "" if self.secret else f", not {redact(toml_text(value))[:120]}"
             reason = f": {error}" if str(error) else ""
             raise ConfigError(f"{self.name} expects {self.kind.expects}{shown}{reason}", source=source) from None
 
@@ -100,11 +98,6 @@ class Setting:
         except ValueError:
             value = text
         return self.read(value, source)
-
-
-def redacted(text: str) -> str:
-    """Return `text` with the credentials of URLs in it replaced: `//user:word@` becomes `//***@`."""
-    return _CREDENTIALS.sub("//***@", text)
 
 
 def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -124,7 +117,7 @@ def plain(value: Any) -> Any:
     """Return a typed value as JSON has it, with credentials hidden."""
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | float) else redacted(str(value))
+    return value if value is None or isinstance(value, bool | int | float) else redact(str(value))
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -212,7 +205,7 @@ SETTINGS: tuple[Setting, ...] = (
         "requirements_python",
         text('a Python version in quotes, such as "3.8.13"', r"3\.[0-9]{1,3}(\.[0-9]{1,3})?"),
         "3.8.13",
-        Scope.ENVIRONMENT,
+        Scope.ROOT,
         "The Python of environments that are only a requirements file.",
     ),
     Setting(

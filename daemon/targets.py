@@ -49,7 +49,7 @@ def find_targets(path: Path, flags: Mapping[str, Any], root: Path | None = None)
         relative = target.relative_to(watched.path).as_posix()
     except ValueError:
         raise NoEnvironment(f"{path} is not below {watched.path}", hint="choose another --root") from None
-    rules = Rules(watched.ignore, config.for_environment(watched, "").requirements_python)
+    rules = Rules(watched.ignore, watched.requirements_python)
     snapshot = look(watched.path, rules=rules)
     below = "" if relative == "." else relative
     sightings = []
@@ -75,7 +75,7 @@ def _explicit(config: Config, root: RootConfig, file: str) -> Sighting:
     settings = config.for_environment(root, file)
     try:
         tree = DiskTree(root.path, DigestCache())
-        definition = read_definition(tree, file, requirements_python=settings.requirements_python)
+        definition = read_definition(tree, file, requirements_python=root.requirements_python)
     except DefinitionError as error:
         return Sighting(file, root.label, file, Problem.of(error), settings)
     return Sighting(file, root.label, file, definition, settings)

@@ -55,7 +55,8 @@ class RootView(msgspec.Struct, frozen=True):
 class ServiceView(msgspec.Struct, frozen=True):
     """The whole service. `counts` has the number of environments by state.
 
-    While it is `starting`, the first look at the roots is not done and environments may be missing.
+    `problems` are those of the service itself, such as a disk that is full. While it is `starting`, the first look
+    at the roots is not done and environments may be missing.
     """
 
     version: str
@@ -64,6 +65,7 @@ class ServiceView(msgspec.Struct, frozen=True):
     starting: bool
     engine: EngineView
     roots: tuple[RootView, ...]
+    problems: tuple[str, ...]
     counts: dict[str, int]
     environments: tuple[EnvironmentView, ...]
 

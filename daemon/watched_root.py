@@ -14,6 +14,7 @@ from envkiln.daemon.discover import look
 from envkiln.daemon.disk_tree import DigestCache, DiskTree
 from envkiln.daemon.events import Event, Looked, Problem, Sighting
 from envkiln.daemon.ids import Ids
+from envkiln.daemon.records import Records
 from envkiln.daemon.snapshot import Found, Snapshot, snapshot_from_json, snapshot_to_json
 from envkiln.daemon.watcher import Watcher
 
@@ -45,6 +46,7 @@ class WatchedRoot:
         *,
         ids: Ids,
         index: Index,
+        records: Records,
         post: Callable[[Event], None],
         report: Callable[[LookReport], None],
     ) -> None:
@@ -52,12 +54,12 @@ class WatchedRoot:
         self._config = config
         self._ids = ids
         self._index = index
+        self._records = records
         self._post = post
         self._report = report
         self._digests = DigestCache()
         self.tree = DiskTree(root.path, self._digests)
-        settings = config.for_environment(root, "")
-        self._rules = Rules(root.ignore, settings.requirements_python)
+        self._rules = Rules(root.ignore, root.requirements_python)
         self._coalescer = Coalescer(root.settle_ms / 1000, root.settle_max_ms / 1000)
         self._snapshot: Snapshot | None = None
         self._sightings: dict[str, Sighting] = {}
@@ -89,7 +91,7 @@ class WatchedRoot:
         )
         stored = await asyncio.to_thread(self._index.snapshot, str(self.root.path))
         if stored is not None:
-            self._snapshot = await asyncio.to_thread(snapshot_from_json, stored.encode())
+            self._snapshot = await asyncio.to_thread(snapshot_from_json, stored)
         await asyncio.to_thread(self.watcher.start)
         await self.look(None)
 
@@ -118,13 +120,13 @@ class WatchedRoot:
                 await self.look(None)
                 looked = now
             if self._store_at is not None and now >= self._store_at and due is None:
-                await self._store()
+                self._store()
 
     async def close(self) -> None:
         if self.watcher is not None:
             await asyncio.to_thread(self.watcher.stop)
         if self._store_at is not None:
-            await self._store()
+            self._store()
 
     async def look(self, scope: frozenset[str] | None) -> None:
         """Look at `scope` (None: everything) now; when it returns, the events are posted."""
@@ -192,11 +194,11 @@ class WatchedRoot:
         settings = self._config.for_environment(self.root, path)
         return Sighting(id_, self.root.label, found.file, value, settings)
 
-    async def _store(self) -> None:
+    def _store(self) -> None:
         self._store_at = None
-        if self._snapshot is not None:
-            text = (await asyncio.to_thread(snapshot_to_json, self._snapshot)).decode()
-            await asyncio.to_thread(self._index.store_snapshot, str(self.root.path), text)
+        snapshot = self._snapshot
+        if snapshot is not None:
+            self._records.note_snapshot(str(self.root.path), lambda: snapshot_to_json(snapshot))
 
 
 def _was_saved(before: Found | None, after: Found) -> bool:

@@ -182,7 +182,8 @@ def unpack(archives: Iterable[Path], target: Path) -> None:
 
 def sysroot_environment(sysroot: Path) -> dict[str, str]:
     """Environment in which programs unpacked below `sysroot` find each other."""
-    libraries = [str(d) for d in sorted(sysroot.glob("usr/lib/*-linux-gnu*"))]
+    # Debian 12 still has packages with libraries in /lib.
+    libraries = [str(d) for top in ("usr/lib", "lib") for d in sorted(sysroot.glob(f"{top}/*-linux-gnu*"))]
     programs = [str(sysroot / d) for d in ("usr/sbin", "usr/bin", "sbin", "bin")]
     inherited = os.environ.get("LD_LIBRARY_PATH", "")
     system = os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin"

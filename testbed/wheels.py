@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from debian import Apt, machine_suite, unpack
-from steps import is_stamped, run, stamp
+from steps import TestbedError, is_stamped, run, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from layout import Layout
 
 NO_INDEX = "pip must reach a package index: see `python3 -m pip config list`"
-
+NO_PIP = "install pip for it (on Debian or Ubuntu: apt-get install python3-venv), or set PYTHON to one that has pip"
 PUBLIC_INDEX = "https://pypi.org/simple"
 
 
@@ -26,7 +26,7 @@ def pip_command(layout: Layout) -> list[str]:
     """A command that runs pip under this interpreter; nothing is installed for it.
 
     Debian ships Python without pip; its python3-pip-whl package holds a wheel,
-    and pip runs out of its own wheel.
+    and pip runs out of its own wheel. Raises TestbedError where there is neither.
     """
     probe = [sys.executable, "-m", "pip", "--version"]
     if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
@@ -34,8 +34,11 @@ def pip_command(layout: Layout) -> list[str]:
     unpacked = layout.root / "pip"
     pattern = "usr/share/python-wheels/pip-*.whl"
     if not list(unpacked.glob(pattern)):
-        apt = Apt(layout.apt, machine_suite())
-        unpack(apt.fetch("python3-pip-whl", with_dependencies=False), unpacked)
+        try:
+            apt = Apt(layout.apt, machine_suite())
+            unpack(apt.fetch("python3-pip-whl", with_dependencies=False), unpacked)
+        except TestbedError as error:
+            raise TestbedError(f"{sys.executable} has no pip, and Debian's is out of reach: {error}", NO_PIP) from error
     wheel = next(unpacked.glob(pattern))
     return [sys.executable, f"{wheel}/pip"]
 

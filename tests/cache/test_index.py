@@ -13,7 +13,7 @@ import pytest
 
 from envkiln.cache.index import BUILDS_KEPT, Index
 
-LARGE = "".join(random.Random(1).choices("abcdefgh", k=300_000))  # noqa: S311
+LARGE = bytes(random.Random(1).choices(b"abcdefgh", k=300_000))  # noqa: S311
 """Large enough for a file of its own, compressed."""
 
 

@@ -39,7 +39,7 @@ class FakeService:
     def service(self) -> ServiceView:
         state = self.story.state
         views = tuple(environment_view(state, id_) for id_ in sorted(state.environments))
-        return ServiceView("1", 2, 3.0, False, engine_view(state), (), counts(state), views)
+        return ServiceView("1", 2, 3.0, False, engine_view(state), (), (), counts(state), views)
 
     def environment(self, id_: str) -> EnvironmentView | None:
         state = self.story.state

@@ -10,6 +10,7 @@ import pytest
 
 from envkiln.cache.definition import EnvironmentDefinition, Format, ImageReference
 from envkiln.cache.identity import identify
+from envkiln.cache.redact import redact
 from envkiln.cache.source import MemoryTree
 from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, Log
 from envkiln.daemon.builders import (
@@ -22,7 +23,7 @@ from envkiln.daemon.builders import (
 )
 from envkiln.daemon.buildx import BuildxInfo
 from envkiln.daemon.engine import EngineInfo
-from envkiln.daemon.log_lines import LONGEST_LINE, LineSplitter, cleaned, redacted
+from envkiln.daemon.log_lines import LONGEST_LINE, LineSplitter, cleaned
 
 _DEFINITION = EnvironmentDefinition(Format.CONDA, "env.yml", "")
 REQUEST = BuildRequest(_DEFINITION, identify(_DEFINITION, ImageReference("base", "1")), MemoryTree({}), {})
@@ -279,7 +280,7 @@ def test_what_is_held_back_of_a_line_without_end_is_limited() -> None:
     ],
 )
 def test_credentials_in_addresses_are_hidden(line: str, result: str) -> None:
-    assert redacted(line) == result
+    assert redact(line) == result
 
 
 def test_cleaning_keeps_letters_of_every_script() -> None:

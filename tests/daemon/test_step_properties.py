@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from values import BROKEN, DIGEST, MOVING, OTHER_DIGEST, SETTINGS, definition, sighting
 from world import GONE, World
 
-from envkiln.daemon.aliases import aliases_of
 from envkiln.daemon.events import (
     BuildRequested,
     Ending,
@@ -176,7 +175,7 @@ class Life(RuleBasedStateMachine):
         for id_, environment in state.environments.items():
             if environment.wanted is not None:
                 wanted.setdefault(environment.wanted, set()).add(id_)
-            for alias in aliases_of(environment.sighting):
+            for alias in environment.aliases:
                 claims.setdefault(alias, set()).add(id_)
         assert state.wanted == wanted
         assert state.claims == claims
@@ -187,7 +186,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def every_phase_is_what_the_facts_give(self) -> None:
         state, now = self.state, Now(self.monotonic, self.monotonic)
-        facts = Facts(state.images, state.builds, state.failures, state.forced, {}, set(), now)
+        facts = Facts(state.images, state.builds, state.failures, state.forced, {}, set(), state.engine.listed, now)
         for environment in state.environments.values():
             phase, _ = judge(environment, facts)
             failure = state.failures.get(environment.wanted or "")
@@ -250,7 +249,7 @@ class Life(RuleBasedStateMachine):
         there = tags.get(f"{environment.wanted}:latest")
         assert environment.phase is (Phase.READY if there else Phase.NAMED)
         assert there or not environment.sighting.settings.build, "a lost edit"
-        for alias in aliases_of(environment.sighting):
+        for alias in environment.aliases:
             if there and min(self.state.claims[alias]) == id_:
                 assert tags[alias] == there
 

@@ -174,9 +174,15 @@ def test_an_alias_that_could_not_be_set_for_want_of_the_engine_is_set_when_it_is
     assert story.connect(image(A)) == (SetAlias("a:latest", A),)
 
 
-def test_an_invalid_definition_claims_no_alias() -> None:
+def test_a_definition_that_breaks_keeps_its_aliases_from_others() -> None:
     story = Story()
     story.see("a", FOUND)
+    story.see("a", BROKEN)
+    assert story.state.claims == {"a:latest": {"a"}}
+
+
+def test_a_definition_that_was_never_valid_claims_no_alias() -> None:
+    story = Story()
     story.see("a", BROKEN)
     assert story.state.claims == {}
 

@@ -68,7 +68,7 @@ def test_an_invalid_environment_shows_whose_turn_it_is_and_the_last_good_image()
     story.see("a", BROKEN)
     shown = view(story)
     assert (shown.state, shown.hint, shown.turn, shown.last_good) == ("invalid", "remove it", "user", NAME)
-    assert (shown.image, shown.conda_environment, shown.format, shown.aliases) == (None, None, None, ())
+    assert (shown.image, shown.conda_environment, shown.format, shown.aliases) == (None, None, None, ("a:latest",))
 
 
 @pytest.mark.parametrize(("passing", "turn"), [(True, "surroundings"), (False, "user")])
@@ -83,7 +83,7 @@ def test_a_failed_environment_shows_whose_turn_it_is(passing: bool, turn: str) -
 def test_a_queued_environment_shows_what_it_waits_for() -> None:
     story = Story()
     story.see("a", FOUND)
-    assert view(story).reason == "no image of this name; waits for the engine: not asked yet"
+    assert view(story).reason == "the engine is not asked yet; waits for the engine: not asked yet"
 
 
 def test_an_interrupted_request_can_be_shown_after_every_list() -> None:

@@ -38,7 +38,6 @@ PASSING = Problem("the mirror does not answer", turn=Turn.SURROUNDINGS)
 SETTINGS = EnvironmentSettings(
     base_image=PINNED,
     base_image_digest="pin",
-    requirements_python="3.11",
     builder="auto",
     buildx_builder=None,
     aliases=("{id}:latest",),
