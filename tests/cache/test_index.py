@@ -1,10 +1,11 @@
 """The index: what is stored is there again, and whatever happens to its files costs time only."""
 
-import multiprocessing
 import random
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -172,21 +173,23 @@ def test_random_damage_costs_time_only(filled: Path, tmp_path: Path, seed: int) 
         write_and_read_back(index)
 
 
-def _add_builds(directory: Path, first: int) -> None:
-    with opened(directory) as index:
-        for i in range(first, first + 5):
-            index.add_build("e", {"n": i})
-            index.record_digest(f"base:{i}", "sha256:1", 1.0)
+ADD_BUILDS = """
+import sys
+from pathlib import Path
+from envkiln.cache.index import Index
+index = Index(Path(sys.argv[1]))
+for i in range(int(sys.argv[2]), int(sys.argv[2]) + 5):
+    index.add_build("e", {"n": i})
+    index.record_digest(f"base:{i}", "sha256:1", 1.0)
+index.close()
+"""
 
 
 def test_two_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_add_builds, args=(tmp_path / "index", first)) for first in (0, 5)]
-    with opened(tmp_path / "index") as index:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(60)
-            assert process.exitcode == 0
+    directory = tmp_path / "index"
+    with opened(directory) as index:
+        command = [sys.executable, "-P", "-c", ADD_BUILDS, str(directory)]
+        processes = [subprocess.Popen([*command, first]) for first in ("0", "5")]
+        assert [process.wait(60) for process in processes] == [0, 0]
         assert sorted(build["n"] for build in index.builds("e")) == list(range(10))
         assert len(index.digests()) == 10
