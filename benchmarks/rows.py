@@ -34,10 +34,7 @@ class Row:
 
 def paired(work: Callable[[], object], reference: Callable[[], object], rounds: int) -> list[float]:
     """Return the ratio work/reference of `rounds` pairs, each pair timed back to back."""
-    ratios = []
-    for _ in range(rounds):
-        ratios.append(seconds(work) / seconds(reference))
-    return ratios
+    return [seconds(work) / seconds(reference) for _ in range(rounds)]
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -6,6 +6,7 @@ build asks for it; `RECIPE` on the image says which of our texts built it.
 
 import re
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING
 
 from envkiln.cache.definition import EnvironmentDefinition, ImageReference
@@ -20,6 +21,7 @@ BUILT_RECIPE = "built/1"
 _CONDA_CACHE = "/var/cache/envkiln/conda"
 _PIP_CACHE = "/var/cache/envkiln/pip"
 _BASE_STAGE = "envkiln-base"
+_HOLE = "\0"
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+.*?(?:[ \t]+AS[ \t]+(?P<stage>\S+))?(?=[ \t]*$)", re.MULTILINE | re.IGNORECASE)
 _CLEAN_ROOT = (
     "CONDA_ROOT_DIR=$(conda info --base 2>/dev/null || conda info --root)"
@@ -42,6 +44,13 @@ def named_text(base: ImageReference, conda_environment: str) -> str:
 
 def named_steps(conda_environment: str) -> str:
     """Return what Azure ML's text says after `FROM`."""
+    # Put together once: this is done for every environment at every start.
+    return _named_steps_of_a_hole().replace(_HOLE, conda_environment)
+
+
+@cache
+def _named_steps_of_a_hole() -> str:
+    conda_environment = _HOLE
     create = (
         f"RUN ldconfig /usr/local/cuda/lib64/stubs && conda env create -p /azureml-envs/{conda_environment}"
         f" -f {SETUP}/{SPECIFICATION}"

@@ -20,8 +20,9 @@ from envkiln.daemon.watcher import Watcher
 
 CHECK_S = 2.0
 """How often the watch itself is checked: is the root still the directory that is watched?"""
-_STORE_AFTER_S = 5.0
-# A snapshot is worth one read of every file: it is written when things are quiet, not after every save.
+# A snapshot is worth one read of every file: it is written when things are quiet, not while somebody saves.
+_STORE_AFTER_S = 20.0
+_STORE_AFTER_MAX_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class WatchedRoot:
         self._looking = asyncio.Lock()
         self._woken = asyncio.Event()
         self._store_at: float | None = None
+        self._changed_since: float | None = None
         self.watcher: Watcher | None = None
 
     @property
@@ -184,7 +186,9 @@ class WatchedRoot:
         if changed or gone:
             self._post(Looked(tuple(changed), frozenset(left)))
         if after.environments != old:
-            self._store_at = self._store_at or time.monotonic() + _STORE_AFTER_S
+            now = time.monotonic()
+            self._changed_since = self._changed_since or now
+            self._store_at = min(now + _STORE_AFTER_S, self._changed_since + _STORE_AFTER_MAX_S)
         ids = tuple(sighting.id for sighting in changed)
         self._report(LookReport(self.root.label, seconds, len(after.environments), ids, tuple(same), left))
 
@@ -195,7 +199,7 @@ class WatchedRoot:
         return Sighting(id_, self.root.label, found.file, value, settings)
 
     def _store(self) -> None:
-        self._store_at = None
+        self._store_at = self._changed_since = None
         snapshot = self._snapshot
         if snapshot is not None:
             self._records.note_snapshot(str(self.root.path), lambda: snapshot_to_json(snapshot))
