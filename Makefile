@@ -25,6 +25,10 @@ check: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/cache tests/daemon tests/support tests/*.py
+	$(BIN)/mypy tests/engine
+	$(BIN)/mypy testbed tests/testbed
+	$(BIN)/mypy benchmarks demo docs
 	$(BIN)/lint-imports
 
 dev:

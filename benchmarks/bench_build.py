@@ -7,6 +7,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 from engine_bench import Bed
 from rows import Row, median
@@ -54,8 +55,8 @@ class Daemon:
         command = [sys.executable, "-P", "-m", "envkiln.daemon", *arguments]
         return subprocess.run(command, env=self._bed.environ, capture_output=True, text=True, check=False)
 
-    def _ask(self, *arguments: str) -> dict[str, str]:
-        answer: dict[str, str] = json.loads(self._command(*arguments).stdout)
+    def _ask(self, *arguments: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._command(*arguments).stdout)
         return answer
 
 

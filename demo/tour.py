@@ -152,7 +152,7 @@ def step(title: str) -> Iterator[None]:
     print(f"{GREEN}  done in {time.monotonic() - started:.2f} s{END}", flush=True)
 
 
-def expect(truth: bool, what: str) -> None:  # noqa: FBT001
+def expect(truth: bool, what: str) -> None:
     if not truth:
         raise Surprise(f"this is not so: {what}")
     print(f"  {what}", flush=True)
@@ -166,7 +166,7 @@ def play(tour: Tour) -> None:
         tour.start()
         first = tour.wait("training")
         tour.wait("web-client")
-        expect(tour.builds() == 2, "two builds ran")  # noqa: PLR2004
+        expect(tour.builds() == 2, "two builds ran")
         id_first = tour.docker("inspect", "-f", "{{.Id}}", alias)
         python = tour.docker("run", "--rm", alias, "python", "-c", "import numpy, sys; print(sys.executable)")
         expect(python == f"/azureml-envs/{first['conda_environment']}/bin/python", f"in the image, python is {python}")
@@ -174,19 +174,19 @@ def play(tour: Tour) -> None:
         file.write_text("# a better comment\n" + file.read_text())
         until("the save was seen", lambda: tour.view("training")["state"] == "ready")
         expect(tour.wait("training")["image"] == first["image"], f"the name is still {first['image']}")
-        expect(tour.builds() == 2, "still two builds")  # noqa: PLR2004
+        expect(tour.builds() == 2, "still two builds")
     with step("3. A real edit: one package more, one build, and the tag moves"):
         before = file.read_text()
         file.write_text(before.replace("  - numpy\n", "  - numpy\n  - six\n"))
         second = tour.wait("training")
         expect(second["image"] != first["image"], f"the name is now {second['image']}")
-        expect(tour.builds() == 3, "one more build ran")  # noqa: PLR2004
+        expect(tour.builds() == 3, "one more build ran")
         until("the tag moved", lambda: tour.docker("inspect", "-f", "{{.Id}}", alias) == second["image_id"])
     with step("4. The edit taken back: the image is there, it is tagged, not built"):
         file.write_text(before)
         expect(tour.wait("training")["image"] == first["image"], f"the name is {first['image']} again")
         until("the tag is back", lambda: tour.docker("inspect", "-f", "{{.Id}}", alias) == id_first)
-        expect(tour.builds() == 3, "no build ran")  # noqa: PLR2004
+        expect(tour.builds() == 3, "no build ran")
     with step("5. A broken file: the error says where, the good image stays"):
         file.write_text(before.replace("dependencies:", "dependencies"))
         until("the error is seen", lambda: tour.view("training")["state"] == "invalid")
@@ -196,7 +196,7 @@ def play(tour: Tour) -> None:
         file.write_text(before)
         tour.wait("training")
         tour.show("status")
-        expect(tour.builds() == 3, "three builds in all")  # noqa: PLR2004
+        expect(tour.builds() == 3, "three builds in all")
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from envkiln.cache import formats
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.errors import DefinitionError
 from envkiln.daemon import discover, disk_tree, reading, snapshot
@@ -322,7 +323,7 @@ class TestUnchanged:
 
     def test_a_file_replaced_while_it_is_read(self, root: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         write({"a/env.yml": CONDA})
-        real = reading.read_definition
+        real = formats.read_definition
 
         def late(*words: object, **named: object) -> EnvironmentDefinition:
             write({"a/new": OTHER})

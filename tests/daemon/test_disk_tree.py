@@ -10,7 +10,6 @@ import pytest
 
 from envkiln.cache.source import EntryKind
 from envkiln.cache.yaml_text import MAX_BYTES
-from envkiln.daemon import disk_tree
 from envkiln.daemon.disk_tree import DigestCache, DiskTree, Fingerprint, fingerprint
 
 OLD = 1_600_000_000_123_456_789
@@ -68,7 +67,7 @@ def test_a_file_that_becomes_a_fifo_between_the_questions_does_not_block(tree: D
     os.mkfifo(root / "fifo")
     asked = os.lstat(root / "a/env.yml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disk_tree.os, "lstat", lambda _: asked)
+        patch.setattr(os, "lstat", lambda _: asked)
         with pytest.raises(PermissionError):
             tree.read("fifo")
 
@@ -131,10 +130,10 @@ def test_only_a_settled_file_is_remembered(tree: DiskTree, root: Path, monkeypat
     assert fresh is not None
     assert not fresh.trusted
     later = time.time_ns() + 10_000_000_000
-    monkeypatch.setattr(disk_tree.time, "time_ns", lambda: later)
+    monkeypatch.setattr(time, "time_ns", lambda: later)
     first = tree.digest("a/env.yml")
     assert tree.seen["a/env.yml"] == fingerprint(root / "a/env.yml")
-    monkeypatch.setattr(disk_tree.hashlib, "sha256", None)  # must not be asked again
+    monkeypatch.setattr(hashlib, "sha256", None)  # must not be asked again
     assert tree.digest("a/env.yml") == first
 
 
@@ -151,7 +150,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
             break
         return data
 
-    monkeypatch.setattr(disk_tree.os, "read", read)
+    monkeypatch.setattr(os, "read", read)
     assert tree.read("a/env.yml") == b"name: whole\n"
 
 

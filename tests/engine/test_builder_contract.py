@@ -332,6 +332,7 @@ def _everything(engine: Engine, reference: str) -> str:
     """All that an image says of itself: its configuration and its history."""
     client = engine.new_client()
     try:
-        return repr(client.inspect_image(reference)) + repr(client.history(reference))
+        api: Any = client  # whose annotations leave these two out
+        return repr(api.inspect_image(reference)) + repr(api.history(reference))
     finally:
         client.close()
