@@ -15,7 +15,7 @@ from envkiln.cache.redact import redact
 from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, Log
 from envkiln.daemon.buildx import BuildxBuilder, BuildxInfo, find_buildx
 from envkiln.daemon.classic import ClassicBuilder
-from envkiln.daemon.engine import EngineInfo
+from envkiln.daemon.engine_values import EngineInfo
 from envkiln.daemon.log_lines import cleaned
 
 Kind = Literal["auto", "buildx", "classic"]

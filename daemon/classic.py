@@ -16,7 +16,8 @@ from envkiln.cache.setup_names import SETUP
 from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.causes import TAIL, explain_failure
 from envkiln.daemon.context_tar import text_of, write_tar
-from envkiln.daemon.engine import Engine, interrupt, streaming
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_stream import interrupt, streaming
 from envkiln.daemon.label_lines import with_labels
 from envkiln.daemon.log_lines import LineSplitter
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 
 from envkiln.cache.errors import EnvkilnError
-from envkiln.daemon.engine import Engine, EngineInfo
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_values import EngineInfo
 from envkiln.daemon.events import EngineConnected, EngineLost, Event, ImagesListed, Problem
 from envkiln.daemon.known_images import list_known_images
 

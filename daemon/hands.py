@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003
+from pathlib import Path
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.errors import EnvkilnError, Turn

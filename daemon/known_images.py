@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envkiln.cache.names import is_image_name
-from envkiln.daemon.engine import Engine, EngineImage
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_values import EngineImage
 from envkiln.daemon.events import KnownImage
 from envkiln.daemon.labels import is_believed, is_ours, recorded_digest
 

@@ -22,7 +22,7 @@ from envkiln.daemon.builders import (
     choose_builder,
 )
 from envkiln.daemon.buildx import BuildxInfo
-from envkiln.daemon.engine import EngineInfo
+from envkiln.daemon.engine_values import EngineInfo
 from envkiln.daemon.log_lines import LONGEST_LINE, LineSplitter, cleaned
 
 _DEFINITION = EnvironmentDefinition(Format.CONDA, "env.yml", "")

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from envkiln.daemon.engine import Engine, EngineImage
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_values import EngineImage
 from envkiln.daemon.known_images import find_known_image, list_known_images
 
 NAME = "azureml/azureml_" + "0" * 32

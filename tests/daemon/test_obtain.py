@@ -10,7 +10,8 @@ from values import definition, identity_of
 from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.cache.source import MemoryTree
 from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
-from envkiln.daemon.engine import Engine, EngineImage
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_values import EngineImage
 from envkiln.daemon.events import BuildEnded, Ending
 from envkiln.daemon.labels import labels_for
 from envkiln.daemon.obtain import Obtainer

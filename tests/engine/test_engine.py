@@ -16,7 +16,9 @@ import pytest
 
 from envkiln.daemon.builder import EngineUnavailable
 from envkiln.daemon.classic import ClassicBuilder
-from envkiln.daemon.engine import Engine, EngineEvent, EngineRefused, RegistryUnreachable
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_errors import EngineRefused, RegistryUnreachable
+from envkiln.daemon.engine_values import EngineEvent
 
 MANIFEST = json.dumps(
     {

@@ -1,0 +1,92 @@
+"""What an engine says of itself, its images and what happens to them, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """`platform` is `os/architecture` as image platforms are written."""
+
+    version: str
+    api_version: str
+    platform: str
+    storage_driver: str
+
+    @property
+    def has_buildkit(self) -> bool:
+        """Whether the engine has BuildKit built in and switched on without asking (API 1.39, engine 18.09; Linux)."""
+        numbers = tuple(int(part) for part in self.api_version.split(".") if part.isdecimal())
+        return numbers >= (1, 39) and self.platform.startswith("linux/")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineImage:
+    """An image in the engine. `platform`, `environment` and `repo_digests` are known only from `Engine.inspect`."""
+
+    id: str
+    references: tuple[str, ...]
+    labels: Mapping[str, str]
+    created: float
+    size: int
+    platform: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    repo_digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEvent:
+    """Something happened to an image. `time` is the engine's clock (Unix seconds)."""
+
+    action: str
+    reference_or_id: str
+    time: float
+
+
+def listed_image(image: Mapping[str, Any]) -> EngineImage:
+    """Return one entry of the engine's list of images."""
+    return EngineImage(
+        id=str(image["Id"]),
+        references=_references(image.get("RepoTags")),
+        labels=dict(image.get("Labels") or {}),
+        created=float(image.get("Created") or 0),
+        size=int(image.get("Size") or 0),
+        repo_digests=_references(image.get("RepoDigests")),
+    )
+
+
+def inspected_image(found: Mapping[str, Any]) -> EngineImage:
+    """Return the engine's answer about one image."""
+    config = found.get("Config") or {}
+    parts = (found.get("Os"), found.get("Architecture"), found.get("Variant"))
+    return EngineImage(
+        id=str(found["Id"]),
+        references=_references(found.get("RepoTags")),
+        labels=dict(config.get("Labels") or {}),
+        created=_unix_time(found.get("Created")),
+        size=int(found.get("Size") or 0),
+        platform="/".join(part for part in parts if part),
+        environment=dict(pair.partition("=")[::2] for pair in config.get("Env") or ()),
+        repo_digests=_references(found.get("RepoDigests")),
+    )
+
+
+def _unix_time(text: str | None) -> float:
+    """Unix seconds of an RFC 3339 time; 0 for none, and for Go's year 1, which means the same."""
+    if not text or text.startswith("0001-"):
+        return 0.0
+    return datetime.fromisoformat(text).timestamp()
+
+
+def engine_event(event: Mapping[str, Any]) -> EngineEvent:
+    """Return one message of the engine's event stream."""
+    actor = event.get("Actor") or {}
+    name = (actor.get("Attributes") or {}).get("name") or actor.get("ID") or event.get("id") or ""
+    moment = event["timeNano"] / 1e9 if event.get("timeNano") else float(event.get("time") or 0)
+    return EngineEvent(str(event.get("Action") or event.get("status") or ""), str(name), moment)
+
+
+def _references(names: list[str] | None) -> tuple[str, ...]:
+    return tuple(sorted(name for name in names or () if not name.startswith("<none>")))
