@@ -1,7 +1,6 @@
 """Builds with BuildKit, through `docker buildx`: in the engine, in a container, on a remote or Kubernetes builder."""
 
 import asyncio
-import codecs
 import csv
 import io
 import os
@@ -10,7 +9,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -25,18 +23,12 @@ from envkiln.cache.errors import EnvkilnError
 from envkiln.cache.setup_content import SetupContent, setup_content
 from envkiln.daemon.builder import BuildFailed, BuildOptions, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.causes import TAIL, explain_failure, is_damaged_cache
+from envkiln.daemon.child import run_child
 from envkiln.daemon.context_tar import text_of, write_tar
 from envkiln.daemon.engine import Engine
-from envkiln.daemon.log_lines import LineSplitter
 
 # Linux takes no single argument of more than 128 KiB; the rest is for the key.
 _LONGEST_ARGUMENT = 120 * 1024
-_SIGNALS = ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0))
-# Ends with its parent, also after a kill -9. Not Popen's preexec_fn, which is not safe in a process with threads.
-_TIED = (
-    "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,9);"
-    "os.getppid()==int(sys.argv[1]) or sys.exit(1);os.execvp(sys.argv[2],sys.argv[2:])"
-)
 _PLUGIN = "docker-buildx"
 _PLUGIN_DIRECTORIES = (
     "/usr/local/lib/docker/cli-plugins",
@@ -182,7 +174,7 @@ class BuildxBuilder:
                 tail.append(line)
                 log(line)
 
-            code = await _run(command, environment, context, take)
+            code = await run_child(command, environment, context, take)
         if code < 0:
             tail.append(f"buildx ended by signal: {(signal.strsignal(-code) or str(-code)).lower()}")
         return None if code == 0 else list(tail)
@@ -277,70 +269,3 @@ def _csv(*fields: str) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)
     return line.getvalue()
-
-
-async def _run(command: list[str], environment: Mapping[str, str], stdin: IO[bytes], take: Log) -> int:
-    """Run a command, hand over every line of its output, return its exit code; stopped before a cancel gets out."""
-    process = await asyncio.create_subprocess_exec(
-        *_tied(command),
-        env=environment,
-        stdin=stdin,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        # Of its own: a Ctrl-C at a terminal reaches the daemon only, which ends its builds in order.
-        start_new_session=True,
-    )
-    assert process.stdout is not None  # noqa: S101 -- a pipe was asked for
-    reading = asyncio.ensure_future(_read_lines(process.stdout, take))
-    try:
-        await asyncio.shield(reading)
-        return await process.wait()
-    except asyncio.CancelledError:
-        await _uncancelled(_end(process))
-        raise
-    finally:
-        reading.cancel()
-
-
-async def _read_lines(stream: asyncio.StreamReader, take: Log) -> None:
-    # Not readline(): it gives up at a line of 64 KiB, and progress bars have no line end at all.
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    splitter = LineSplitter()
-    while data := await stream.read(65536):
-        for line in splitter.feed(decoder.decode(data)):
-            take(line)
-    for line in splitter.rest():
-        take(line)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Interrupt, terminate, kill: buildx tells BuildKit at the first, and the rest is for one that hangs."""
-    for number, grace in _SIGNALS:
-        _signal(process, number)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), grace)
-            break
-    # Also what it left behind in its session.
-    _signal(process, signal.SIGKILL)
-    await process.wait()
-
-
-def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-async def _uncancelled(work: Any) -> None:
-    """Await to the end, whatever cancels come meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({task})
-    task.result()
-
-
-def _tied(command: list[str]) -> list[str]:
-    """The command, tied to the life of this process where the kernel can do that."""
-    if not sys.platform.startswith("linux"):
-        return command
-    return [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
