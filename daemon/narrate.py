@@ -1,5 +1,6 @@
 """What happened, in lines for a person who follows along: pure."""
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
@@ -8,6 +9,9 @@ from envkiln.cache.redact import redact
 from envkiln.daemon.events import EngineConnected, EngineLost, Event
 from envkiln.daemon.state import Environment, Phase, State
 from envkiln.daemon.watched_root import LookReport
+
+MOST_LINES = 50
+"""A step that changes more environments (a start, a git checkout) is told in numbers."""
 
 
 class Level(Enum):
@@ -41,11 +45,10 @@ def narrate(event: Event, before: State, after: State) -> list[Line]:
     elif isinstance(event, EngineLost) and before.engine.problem != event.problem:
         hint = f" ({event.problem.hint})" if event.problem.hint else ""
         lines.append(Line(f"engine: {event.problem}{hint}; what is ready stays known", level=Level.WARNING))
-    for id_ in sorted(after.changed):
-        line = _line(id_, before.environments.get(id_), after.environments.get(id_), after)
-        if line is not None:
-            lines.append(line)
-    return lines
+    about = (
+        _line(id_, before.environments.get(id_), after.environments.get(id_), after) for id_ in sorted(after.changed)
+    )
+    return lines + _shortened([line for line in about if line is not None], after)
 
 
 def narrate_look(report: LookReport) -> list[Line]:
@@ -54,6 +57,16 @@ def narrate_look(report: LookReport) -> list[Line]:
         Line(f"saved; nothing that counts has changed ({report.seconds * 1000:.0f} ms)", id_) for id_ in report.same
     ]
     return same if len(same) <= 20 else [Line(f"{len(same)} definitions read again, none has changed")]
+
+
+def _shortened(lines: list[Line], state: State) -> list[Line]:
+    """Return the lines, or, of more than anybody reads, what is wrong and the numbers."""
+    if len(lines) <= MOST_LINES:
+        return lines
+    wrong = [line for line in lines if line.level is Level.ERROR][:MOST_LINES]
+    numbers = Counter(environment.phase for environment in state.environments.values())
+    counted = ", ".join(f"{numbers[phase]} {phase.value}" for phase in Phase if numbers[phase])
+    return [*wrong, Line(f"{len(lines)} environments changed; now {counted}")]
 
 
 def _line(id_: str, before: Environment | None, after: Environment | None, state: State) -> Line | None:
@@ -65,6 +78,8 @@ def _line(id_: str, before: Environment | None, after: Environment | None, state
         after.problem,
     ):
         return None
+    if after.phase is Phase.QUEUED and not state.engine.listed and state.engine.problem is None:
+        return None  # nothing is known yet: the first answer of the engine says more
     text = after.phase.value
     if after.reason != text:
         text += f": {after.reason}"

@@ -1,7 +1,7 @@
 """What a person who follows along reads."""
 
 import pytest
-from values import BROKEN, Story, definition, image, name_of
+from values import BROKEN, Story, definition, image, name_of, sighting
 
 from envkiln.cache.names import short_name
 from envkiln.daemon.events import (
@@ -143,3 +143,20 @@ def test_a_save_that_changes_nothing_is_confirmed() -> None:
 def test_many_of_them_are_one_line() -> None:
     (line,) = narrate_look(report(*map(str, range(21))))
     assert line.text == "21 definitions read again, none has changed"
+
+
+def test_nothing_is_said_of_a_queue_that_the_engine_may_empty_at_once() -> None:
+    story = Told()
+    story.see("a", FOUND)
+    assert story.lines == []
+    story.connect()
+    assert Line(f"building [{SHORT}]", "a") in story.lines
+
+
+def test_a_step_that_changes_many_environments_is_told_in_numbers() -> None:
+    story = Told()
+    story.connect()
+    seen = tuple(sighting(f"e{i}", definition(f"p{i}")) for i in range(60))
+    story.tell(Looked((*seen, sighting("broken", BROKEN))))
+    assert [line.subject for line in story.lines] == ["broken", ""]
+    assert story.lines[-1] == Line("61 environments changed; now 1 invalid, 58 queued, 2 building")
