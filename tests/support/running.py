@@ -147,8 +147,10 @@ class World:
         self._remember()
         # Not `images` of the engine, which leaves out what has no name of ours.
         for references, definition in _references(engine):
-            if self.mark in definition or any(name.startswith(f"{self.mark}/") for name in references):
-                self._names.update(references)
+            aliases = {name for name in references if name.startswith(f"{self.mark}/")}
+            names = {name for name in references if name.startswith(IMAGE_PREFIX)}
+            # An image that was only tagged here, such as the base image, keeps its other names.
+            self._names |= aliases | (names if aliases or self.mark in definition else set())
         for name in self._names:
             engine.remove(name)
 
