@@ -51,6 +51,11 @@ class Roots:
         for watched in self.all:
             await watched.close()
 
+    def look_soon(self) -> None:
+        """Look at everything soon."""
+        for watched in self.all:
+            watched.changed(None)
+
     async def look(self, id_: str | None = None) -> None:
         """Look at the files of one environment now, or at everything."""
         for watched in self.all:

@@ -12,7 +12,7 @@ import uvicorn
 from envkiln.cache.index import Index
 from envkiln.daemon.api import make_api
 from envkiln.daemon.config import Config
-from envkiln.daemon.events import BuildRequested, Event
+from envkiln.daemon.events import BuildRequested, EngineConnected, Event
 from envkiln.daemon.instance import single_instance
 from envkiln.daemon.narrate import Line, narrate, narrate_look
 from envkiln.daemon.parts import Parts, make_parts
@@ -85,6 +85,9 @@ class Service:
 
     def _observe(self, event: Event, before: State, after: State) -> None:
         self.say(narrate(event, before, after))
+        if isinstance(event, EngineConnected):
+            # Whatever took the engine away (a suspended laptop, a full disk) may have taken events with it.
+            self._parts.roots.look_soon()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

@@ -83,7 +83,7 @@ class WatchedRoot:
         loop = asyncio.get_running_loop()
 
         def report(paths: frozenset[str] | None) -> None:
-            loop.call_soon_threadsafe(self._changed, paths)
+            loop.call_soon_threadsafe(self.changed, paths)
 
         self.watcher = Watcher(
             self.root.path,
@@ -149,7 +149,8 @@ class WatchedRoot:
                 return True
         return False
 
-    def _changed(self, paths: frozenset[str] | None) -> None:
+    def changed(self, paths: frozenset[str] | None) -> None:
+        """Look at `paths` (None: everything) soon, when they have settled."""
         self._coalescer = self._coalescer.add(paths, time.monotonic())
         self._woken.set()
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine import Engine
     from layout import Layout
 
+# Its value is the owner: `clean` leaves the images of another checkout alone.
 LABEL = "envkiln.testbed"
 RECIPE_LABEL = "envkiln.testbed.recipe"
 REPOSITORY = "envkiln-testbed/conda"
@@ -53,7 +54,7 @@ OLD = Variant("4", "4.8.3")
 def provide_base_images(layout: Layout, engine: Engine, server: str) -> None:
     """Make both images unless the engine has them as they would be made now."""
     files = image_files(server)
-    recipe = content_hash(files)
+    recipe = f"{content_hash(files)}-{layout.owner}"
     with step("base images") as current:
         labels = [engine.api.image_labels(variant.image) for variant in (CURRENT, OLD)]
         if all(found and found.get(RECIPE_LABEL) == recipe for found in labels):
@@ -71,7 +72,7 @@ def _make_current(layout: Layout, engine: Engine, files: dict[str, bytes], recip
     settings = [
         f"ENV PATH={PATH}",
         f"ENV ENVKILN_TESTBED_CONDA={CURRENT.conda_version}",
-        f"LABEL {LABEL}=1 {RECIPE_LABEL}={recipe}",
+        f"LABEL {LABEL}={layout.owner} {RECIPE_LABEL}={recipe}",
         'CMD ["bash"]',
     ]
     can_debootstrap = os.geteuid() == 0 and shutil.which("apt-get") is not None
@@ -108,9 +109,9 @@ def _build_on_public(layout: Layout, engine: Engine, files: dict[str, bytes], se
     return f"on debian:{suite}-slim"
 
 
-def remove_images(engine: Engine) -> int:
-    """Remove every image made from a base image of the test bed; returns how many."""
-    names = engine.api.images_with_label(f"{LABEL}=1")
+def remove_images(layout: Layout, engine: Engine) -> int:
+    """Remove this test bed's base images and every image made from one; returns how many."""
+    names = engine.api.images_with_label(f"{LABEL}={layout.owner}")
     for name in names:
         engine.api.remove_image(name)
     return len(names)

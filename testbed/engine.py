@@ -26,6 +26,7 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 PACKAGES = ("docker.io", "containerd", "runc", "tini", "iptables")
 START_DEADLINE = 60.0
 INSTEAD = "start a Docker engine yourself and set DOCKER_HOST; the test bed will use it"
+USABLE = ("unix://", "tcp://")
 
 
 @dataclass(frozen=True)
@@ -166,12 +167,36 @@ def choose_iptables(sysroot: Path) -> None:
             return
 
 
-def machine_engine() -> Engine | None:
-    """The engine that DOCKER_HOST or the default socket names, if it answers."""
-    host = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
-    if not host.startswith(("unix://", "tcp://")):
+def machine_host() -> str:
+    """The address that DOCKER_HOST or else the default socket names."""
+    return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+def engine_at(host: str) -> Engine | None:
+    """The engine at an address, not one of ours to start and stop; None unless it answers."""
+    if not host.startswith(USABLE):
         return None
     return Engine(host, private=False) if EngineApi(host).version() else None
+
+
+def machine_engine() -> Engine | None:
+    """The engine that DOCKER_HOST or the default socket names, if it answers."""
+    return engine_at(machine_host())
+
+
+def no_engine() -> TestbedError:
+    """What is in the way of a user who may not start a private engine."""
+    host = machine_host()
+    if not host.startswith(USABLE):
+        return TestbedError(f"the test bed cannot talk to an engine at {host}", "set DOCKER_HOST to unix:// or tcp://")
+    socket = Path(host.removeprefix("unix://"))
+    if socket.is_socket() and not os.access(socket, os.R_OK | os.W_OK):
+        hint = "become a member of the socket's group (docker, mostly) and log in again"
+        return TestbedError(f"this user may not use the Docker engine at {host}", hint)
+    return TestbedError(
+        f"no Docker engine answers at {host}, and a private one needs root",
+        "start Docker, or set DOCKER_HOST to an engine that runs, or run this as root on Debian",
+    )
 
 
 def provide_engine(layout: Layout, choice: str) -> Engine:
@@ -179,6 +204,8 @@ def provide_engine(layout: Layout, choice: str) -> Engine:
     private = PrivateEngine(layout)
     engine = private.running() or (machine_engine() if choice == "auto" else None)
     if engine is None:
+        if choice == "auto" and os.geteuid() != 0:
+            raise no_engine()
         return private.start()
     with step("engine") as current:
         current.note = engine.describe()

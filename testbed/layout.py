@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ class Layout:
     """Paths only: nothing here touches the disk, except `create` and `run_directory`."""
 
     root: Path
+
+    @property
+    def owner(self) -> str:
+        """A short name of this test bed, where several share an engine."""
+        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]
 
     @property
     def facts(self) -> Path:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from base_image import CURRENT, OLD, provide_base_images, remove_images
 from buildx import provide_buildx
 from channel import provide_channel
-from engine import PrivateEngine, docker_client, machine_engine, provide_engine
+from engine import PrivateEngine, docker_client, engine_at, machine_engine, machine_host, provide_engine
 from layout import Layout
 from mounts import remove_tree
+from registry import provide_registry
 from serve import address, provide_server, stop_server
 from steps import TestbedError, complain, step, write_atomically
 
@@ -40,9 +41,13 @@ HELP = {
 
 def up(layout: Layout, engine_choice: str) -> None:
     """Make everything run that is described by testbed.json."""
+    if sys.hexversion < 0x030B0000:
+        version = platform.python_version()
+        raise TestbedError(f"the test bed needs Python 3.11 or later; this is {version}", "set PYTHON to a newer one")
     started = time.monotonic()
     engine = provide_engine(layout, engine_choice)
     docker_config = provide_buildx(layout)
+    registry = provide_registry(layout)
     with step("channel packages") as current:
         current.note = provide_channel(layout)
     server = provide_server(layout)
@@ -52,6 +57,7 @@ def up(layout: Layout, engine_choice: str) -> None:
         "docker_host": engine.host,
         "private": engine.private,
         "docker_config": str(docker_config) if docker_config else None,
+        "registry": str(registry) if registry else None,
         "docker_cli": str(client) if client else None,
         "base_image": CURRENT.image,
         "old_base_image": OLD.image,
@@ -85,15 +91,24 @@ def down(layout: Layout) -> None:
 
 def clean(layout: Layout) -> None:
     """Remove every trace: images in an engine that stays, processes, mounts, files."""
-    engine = machine_engine()
     private = PrivateEngine(layout)
-    if engine and engine.host != private.host:
-        with step("images") as current:
-            current.note = f"{remove_images(engine)} removed from {engine.host}"
+    # DOCKER_HOST may have been another one at the time of `up`.
+    for host in sorted({machine_host(), used_host(layout)} - {private.host, ""}):
+        if engine := engine_at(host):
+            with step("images") as current:
+                current.note = f"{remove_images(layout, engine)} removed from {host}"
     down(layout)
     with step("files"):
         private.discard()
         remove_tree(layout.root)
+
+
+def used_host(layout: Layout) -> str:
+    """The address of the engine that the last `up` chose, or nothing."""
+    try:
+        return str(json.loads(layout.facts.read_text())["docker_host"])
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def status(layout: Layout) -> None:

@@ -58,6 +58,8 @@ class Testbed:
     python: str
     private: bool
     """Whether the engine is ours to stop and start."""
+    registry: str | None
+    """Debian's docker-registry, a program."""
 
     def main(self, command: str) -> None:
         """Run a command of `testbed/main.py`, such as `stop-engine`."""
@@ -85,6 +87,7 @@ def testbed() -> Iterator[Testbed]:
             facts["pip_index"],
             facts["python"],
             facts["private"],
+            facts["registry"],
         )
 
 
