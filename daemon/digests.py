@@ -1,7 +1,7 @@
 """Which digest a base image's tag has: asked of the registry, and kept when nobody answers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 
 from envkiln.cache.errors import EnvkilnError
 from envkiln.daemon.engine import Engine
@@ -10,7 +10,9 @@ from envkiln.daemon.events import BaseResolved, BaseUnresolved, Problem
 ANSWER_S = 30.0
 
 
-async def resolve_base(engine: Engine, reference: str, recorded: Mapping[str, str]) -> BaseResolved | BaseUnresolved:
+async def resolve_base(
+    engine: Engine, reference: str, recorded: Callable[[str], Awaitable[str | None]]
+) -> BaseResolved | BaseUnresolved:
     """Return the digest of `reference`, or why it is not known now.
 
     The registry is asked through the engine, so that its log-ins, mirrors and proxies count. A registry that says no
@@ -24,7 +26,7 @@ async def resolve_base(engine: Engine, reference: str, recorded: Mapping[str, st
         problem = Problem(f"no answer about {reference} in {ANSWER_S:g} s")
     except EnvkilnError as error:
         problem = Problem.of(error)
-    known = recorded.get(reference)
+    known = await recorded(reference)
     if known is None:
         try:
             known = await asyncio.to_thread(engine.local_digest, reference)

@@ -21,13 +21,14 @@ _GATHER_S = 0.02
 
 
 class EngineWatch:
-    """Watches one engine. `info` and `digests` (recorded in labels) are what it said last."""
+    """Watches one engine; `info` is what it said of itself last."""
 
     def __init__(self, engine: Engine, post: Callable[[Event], None]) -> None:
         self._engine = engine
         self._post = post
         self.info: EngineInfo | None = None
-        self.digests: Mapping[str, str] = {}
+        self._digests: Mapping[str, str] = {}
+        self._answered = asyncio.Event()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -35,19 +36,30 @@ class EngineWatch:
         while True:
             try:
                 self.info = await asyncio.to_thread(self._engine.ping)
+                self._answered.clear()
                 self._post(EngineConnected(f"Docker Engine {self.info.version} ({self.info.platform})"))
                 wait = FIRST_WAIT_S
                 await self._follow()
             except EnvkilnError as error:
+                self._answered.set()
                 self._post(EngineLost(Problem.of(error)))
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT_S)
+
+    async def recorded_digest(self, reference: str) -> str | None:
+        """Return the digest of a base image as the labels of the engine's images have it.
+
+        Waits for the engine's first answer: before it, nothing is known.
+        """
+        await self._answered.wait()
+        return self._digests.get(reference)
 
     async def list_images(self) -> None:
         """Post what the engine has now; raises EngineUnavailable."""
         asked_at = time.monotonic()
         listing = await asyncio.to_thread(list_known_images, self._engine)
-        self.digests = listing.digests
+        self._digests = listing.digests
+        self._answered.set()
         self._post(ImagesListed(listing.images, asked_at))
 
     async def _follow(self) -> None:

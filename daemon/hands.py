@@ -74,7 +74,7 @@ class Hands:
                     self._builds[name].cancel()
             case ResolveBase(reference):
                 self._answer(
-                    resolve_base(self._engine, reference, self._engine_watch.digests),
+                    resolve_base(self._engine, reference, self._engine_watch.recorded_digest),
                     lambda problem: BaseUnresolved(reference, problem),
                 )
             case SetAlias(alias, name):

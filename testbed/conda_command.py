@@ -291,4 +291,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: rattler's threads run on while the interpreter is taken down, and now and then crash in it.
+    os._exit(status)

@@ -6,6 +6,8 @@ own, so it never meets an engine that the machine already has.
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import shutil
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 PACKAGES = ("docker.io", "containerd", "runc", "tini", "iptables")
 START_DEADLINE = 60.0
 INSTEAD = "start a Docker engine yourself and set DOCKER_HOST; the test bed will use it"
+# An engine's programs make these whatever they are told. Deepest first.
+SHARED = ("/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker", "/run/runc")
+OLD_KEY_OPTION = "deprecated-key-path"
 USABLE = ("unix://", "tcp://")
 
 
@@ -57,6 +62,7 @@ class PrivateEngine:
         self._run = layout.run_directory()
         self._pidfile = self._run / "dockerd.pid"
         self._log = layout.engine / "dockerd.log"
+        self._made = self._run / "made"
         self.host = f"unix://{self._run / 'docker.sock'}"
 
     def running(self) -> Engine | None:
@@ -89,11 +95,16 @@ class PrivateEngine:
         sysroot = self._layout.sysroot
         for name in ("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"):
             environment.pop(name, None)
+        self._remember_made()
         settings = self._run / "daemon.json"
         settings.write_text("{}\n")  # not the machine's /etc/docker/daemon.json
+        dockerd = sysroot / "usr/sbin/dockerd"
+        # Else an engine of Debian 12 writes /etc/docker/key.json; later ones have neither key nor option.
+        key = [f"--{OLD_KEY_OPTION}={self._run / 'key.json'}"] if holds(dockerd, OLD_KEY_OPTION) else []
         process = background.start(
             [
-                sysroot / "usr/sbin/dockerd",
+                dockerd,
+                *key,
                 f"--config-file={settings}",
                 f"--host={self.host}",
                 f"--data-root={self._layout.engine / 'data'}",
@@ -119,6 +130,12 @@ class PrivateEngine:
         )
         return Engine(self.host, private=True)
 
+    def _remember_made(self) -> None:
+        """Note which directories outside of the work directory are there only because of this engine."""
+        before = self._made.read_text().splitlines() if self._made.exists() else []
+        made = [place for place in SHARED if place in before or not Path(place).exists()]
+        self._made.write_text("".join(f"{place}\n" for place in made))
+
     def stop(self) -> bool:
         """Stop the engine and its containers; tells whether it was running."""
         stopped = background.stop(self._pidfile, str(self._pidfile))
@@ -133,6 +150,10 @@ class PrivateEngine:
         self.stop()
         environment = {**os.environ, **sysroot_environment(self._layout.sysroot)}
         Bridge(self._run, environment).remove()
+        for made in self._made.read_text().splitlines() if self._made.exists() else ():
+            # Not empty: somebody else uses it by now.
+            with contextlib.suppress(OSError):
+                Path(made).rmdir()
         for place in (self._layout.engine, self._run):
             remove_tree(place)
 
@@ -152,6 +173,12 @@ def provide_sysroot(layout: Layout) -> bool:
     choose_iptables(sysroot)
     stamp(sysroot, recipe)
     return True
+
+
+def holds(program: Path, word: str) -> bool:
+    """Whether a word occurs in a program: tells an option that `--help` hides."""
+    with program.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(word.encode()) >= 0
 
 
 def choose_iptables(sysroot: Path) -> None:

@@ -47,14 +47,13 @@ def test_built_then_skipped_then_forced(make_world: MakeWorld, engine: Engine, s
     assert outcomes == {"a": "skipped", "b": "skipped", "c": "built"}
 
 
-@pytest.mark.parametrize("force", [False, True])
-def test_beside_a_service_that_builds_the_same(make_world: MakeWorld, engine: Engine, gate: Any, force: bool) -> None:
+def test_beside_a_service_that_builds_the_same(make_world: MakeWorld, engine: Engine, gate: Any) -> None:
     """One image is built once: whoever comes second takes what the first one made."""
     world = make_world()
     world.write("a/Dockerfile", world.dockerfile(gate.step))
     world.up()
     until(lambda: gate.waiting == 1, world.output)
-    command = world.start("build", "root/a", *(["--force"] if force else []))
+    command = world.start("build", "root/a")
     with command:
         assert command.stderr is not None
         assert any(line.startswith("a: building") for line in command.stderr), "it has come as far as the first"
