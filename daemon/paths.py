@@ -1,6 +1,5 @@
 """Where the service keeps its things: the state, the socket, the logs, the user's configuration file."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -103,6 +102,8 @@ def _home(environ: Mapping[str, str], below: str) -> Path | None:
 
 
 def _short_socket(socket: Path, environ: Mapping[str, str], uid: int) -> Path:
+    import hashlib  # noqa: PLC0415 -- rarely needed, and every query starts here
+
     # The digest keeps services with different state directories apart.
     name = f"{hashlib.sha256(os.fsencode(socket)).hexdigest()[:12]}.sock"
     short = (_absolute(environ.get("TMPDIR")) or Path("/tmp")) / f"envkiln-{uid}" / name  # noqa: S108 -- see _private
