@@ -24,7 +24,8 @@ from envkiln.daemon.tuning import tune_collector
 from envkiln.daemon.watched_root import LookReport
 
 COUNT = 10_000
-SAVES = 100
+SAVES = 200
+WARM_UP = 5
 BASE = "mcr.microsoft.com/azureml/base:1@sha256:" + "0" * 64
 
 
@@ -111,7 +112,7 @@ async def measure_saves(root: Path, index: Path, files: list[str]) -> list[float
     await roots.start()
     watching = asyncio.create_task(roots.run())
     taken = []
-    for number in range(SAVES):
+    for number in range(WARM_UP + SAVES):
         path = Path(files[number * 97 % len(files)])
         text = read(path)
         decided.clear()
@@ -122,7 +123,7 @@ async def measure_saves(root: Path, index: Path, files: list[str]) -> list[float
     watching.cancel()
     running.cancel()
     await roots.close()
-    return taken
+    return taken[WARM_UP:]
 
 
 def save(path: Path, text: str) -> None:

@@ -63,7 +63,7 @@ def identify(
             recipe, text = AZUREML, named_text(base, conda_environment)
         else:
             recipe, text = IMAGE_ONLY, f"# {IMAGE_ONLY}\nFROM {base}\n"
-    additions = "".join(_additions(definition))
+    additions = "".join(_additions(definition)) if definition.extra_files or definition.spark.packages else ""
     if platform not in (None, AZUREML_PLATFORM):
         additions += f"# platform {platform}\n"
     if additions:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from envkiln.cache.errors import DefinitionError
@@ -79,23 +80,23 @@ class WatchedRoot:
         return problems
 
     async def start(self) -> None:
-        """Watch, then look at everything: what changes in between is looked at again."""
+        """Look at everything, then watch; what changes in between is found by one more look, soon."""
         loop = asyncio.get_running_loop()
 
         def report(paths: frozenset[str] | None) -> None:
-            loop.call_soon_threadsafe(self.changed, paths)
+            with suppress(RuntimeError):  # the loop has ended: nobody looks any more
+                loop.call_soon_threadsafe(self.changed, paths)
 
         self.watcher = Watcher(
-            self.root.path,
-            report,
-            polling=self._config.polling,
-            poll_interval_s=self._config.poll_interval_s,
+            self.root.path, report, polling=self._config.polling, poll_interval_s=self._config.poll_interval_s
         )
         stored = await asyncio.to_thread(self._index.snapshot, str(self.root.path))
         if stored is not None:
             self._snapshot = await asyncio.to_thread(snapshot_from_json, stored)
-        await asyncio.to_thread(self.watcher.start)
         await self.look(None)
+        # Ten thousand watches take longer than the look: nobody waits for them to know what is there.
+        await asyncio.to_thread(self.watcher.start)
+        self.changed(None)
 
     async def run(self) -> None:
         """Look at what changes, until cancelled."""
@@ -166,32 +167,33 @@ class WatchedRoot:
     def _compare(self, before: Snapshot | None, after: Snapshot, seconds: float) -> None:
         if after.missing:
             return  # the root is away: nothing is known, in particular not that everything was deleted
-        old = before.environments if before else {}
+        old = before.environments if before and self._sightings else {}
         changed: list[Sighting] = []
         same: list[str] = []
-        for path, found in after.environments.items():
+        for path in [path for path, found in after.environments.items() if old.get(path) is not found]:
+            found = after.environments[path]
             known = self._sightings.get(path)
-            if known is not None and old.get(path) is found:
-                continue
             sighting = self._sighting(self._ids.claim(self.root.label, path), path, found)
-            if sighting == known:
-                if _was_saved(old.get(path), found):
-                    same.append(sighting.id)
-            else:
+            if sighting != known:
                 changed.append(sighting)
                 self._sightings[path] = sighting
-        gone = [path for path in self._sightings if path not in after.environments]
+            elif _was_saved(old.get(path), found):
+                same.append(sighting.id)
+        gone = self._sightings.keys() - after.environments.keys()
         for path in gone:
             del self._sightings[path]
-        left = tuple(self._ids.release(self.root.label, path) for path in gone)
-        if changed or gone:
+        left = tuple(self._ids.release(self.root.label, path) for path in sorted(gone))
+        if changed or left:
             self._post(Looked(tuple(changed), frozenset(left)))
-        if after.environments != old:
-            now = time.monotonic()
-            self._changed_since = self._changed_since or now
-            self._store_at = min(now + _STORE_AFTER_S, self._changed_since + _STORE_AFTER_MAX_S)
+        if changed or left or same:
+            self._store_soon()
         ids = tuple(sighting.id for sighting in changed)
         self._report(LookReport(self.root.label, seconds, len(after.environments), ids, tuple(same), left))
+
+    def _store_soon(self) -> None:
+        now = time.monotonic()
+        self._changed_since = self._changed_since or now
+        self._store_at = min(now + _STORE_AFTER_S, self._changed_since + _STORE_AFTER_MAX_S)
 
     def _sighting(self, id_: str, path: str, found: Found) -> Sighting:
         result = found.result

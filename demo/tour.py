@@ -201,6 +201,9 @@ def play(tour: Tour) -> None:
 
 def main() -> int:
     facts = json.loads(TESTBED.read_text())
+    if not facts["docker_cli"]:
+        print("The tour needs the `docker` command beside the engine: install Docker's client.", file=sys.stderr)
+        return 1
     with tempfile.TemporaryDirectory(prefix="envkiln-demo-") as directory:
         tour = Tour(Path(directory), facts)
         tour.copy_examples()

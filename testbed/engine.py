@@ -7,6 +7,7 @@ own, so it never meets an engine that the machine already has.
 from __future__ import annotations
 
 import contextlib
+import json
 import mmap
 import os
 import shutil
@@ -30,7 +31,7 @@ START_DEADLINE = 60.0
 INSTEAD = "start a Docker engine yourself and set DOCKER_HOST; the test bed will use it"
 # An engine's programs make these whatever they are told. Deepest first.
 SHARED = ("/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker", "/run/runc")
-OLD_KEY_OPTION = "deprecated-key-path"
+OLD_KEY_SETTING = "deprecated-key-path"
 USABLE = ("unix://", "tcp://")
 
 
@@ -96,15 +97,14 @@ class PrivateEngine:
         for name in ("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"):
             environment.pop(name, None)
         self._remember_made()
-        settings = self._run / "daemon.json"
-        settings.write_text("{}\n")  # not the machine's /etc/docker/daemon.json
         dockerd = sysroot / "usr/sbin/dockerd"
-        # Else an engine of Debian 12 writes /etc/docker/key.json; later ones have neither key nor option.
-        key = [f"--{OLD_KEY_OPTION}={self._run / 'key.json'}"] if holds(dockerd, OLD_KEY_OPTION) else []
+        # Else an engine of Debian 12 writes /etc/docker/key.json; later ones have neither key nor setting.
+        key = {OLD_KEY_SETTING: str(self._run / "key.json")} if holds(dockerd, OLD_KEY_SETTING) else {}
+        settings = self._run / "daemon.json"
+        settings.write_text(json.dumps(key) + "\n")  # not the machine's /etc/docker/daemon.json
         process = background.start(
             [
                 dockerd,
-                *key,
                 f"--config-file={settings}",
                 f"--host={self.host}",
                 f"--data-root={self._layout.engine / 'data'}",
@@ -176,7 +176,7 @@ def provide_sysroot(layout: Layout) -> bool:
 
 
 def holds(program: Path, word: str) -> bool:
-    """Whether a word occurs in a program: tells an option that `--help` hides."""
+    """Whether a word occurs in a program: tells a setting that `--help` hides."""
     with program.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(word.encode()) >= 0
 
@@ -240,7 +240,21 @@ def provide_engine(layout: Layout, choice: str) -> Engine:
 
 
 def docker_client(layout: Layout) -> Path | None:
-    """A `docker` command: the one that came with the private engine, or the machine's."""
+    """A `docker` command: the private engine's, the machine's, or Debian's; None where none can be had."""
     own = layout.sysroot / "usr/bin/docker"
     found = shutil.which("docker")
-    return own if own.exists() else Path(found) if found else None
+    if own.exists() or found:
+        return own if own.exists() else Path(str(found))
+    # An engine elsewhere, and no client here.
+    client = layout.root / "client/usr/bin/docker"
+    with step("docker command") as current:
+        if not client.exists():
+            try:
+                apt = Apt(layout.apt, machine_suite())
+                package = "docker-cli" if apt.has("docker-cli") else "docker.io"
+                unpack(apt.fetch(package, with_dependencies=False), layout.root / "client")
+            except TestbedError as error:
+                current.note = f"not available: {error}"
+                return None
+        current.note = str(client)
+    return client

@@ -96,7 +96,7 @@ def clean(layout: Layout) -> None:
     for host in sorted({machine_host(), used_host(layout)} - {private.host, ""}):
         if engine := engine_at(host):
             with step("images") as current:
-                current.note = f"{remove_images(layout, engine)} removed from {host}"
+                current.note = remove_images(layout, engine)
     down(layout)
     with step("files"):
         private.discard()
