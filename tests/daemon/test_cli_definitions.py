@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from envkiln.daemon.cli import main
-
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "pytorch"
 AZUREML_BASE = (
     "mcr.microsoft.com/azureml/intelmpi2018.3-ubuntu16.04:20200821.v1"
@@ -19,21 +17,6 @@ CONDA = "channels: [defaults]\ndependencies: [python=3.11]\n"
 SECRET = "hush-hush"  # noqa: S105 -- what must not be seen
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs a command; its exit code, output and errors."""
-    monkeypatch.setenv("ENVKILN_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-    def call(*words: object) -> tuple[int, str, str]:
-        code = main([str(word) for word in words])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 @pytest.fixture
