@@ -111,6 +111,10 @@ class EngineApi:
         # One connection per call: the answer closes it, so nothing is left open.
         headers["Connection"] = "close"
         # An engine that refuses a long body answers and closes: read the answer.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request(method, path, body=body, headers=headers, encode_chunked=body is not None)
+        try:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, path, body=body, headers=headers, encode_chunked=body is not None)
+        except OSError:
+            connection.close()
+            raise
         return connection.getresponse()

@@ -31,6 +31,7 @@ def provide_registry(layout: Layout) -> Path | None:
             try:
                 archives = Apt(layout.apt, machine_suite()).fetch(PACKAGE, with_dependencies=False)
                 unpack(archives, layout.root / "registry")
+                current.note = "unpacked"
             except TestbedError as error:
                 current.note = f"not available: {error}"
                 return None

@@ -32,6 +32,13 @@ def run(command: list[str], directory: Path, **variables: str) -> str:
     return done.stdout
 
 
+def new_venv(directory: Path) -> Path:
+    """Make a virtual environment with pip; not by ensurepip, which Debian keeps in a package of its own."""
+    venv.create(directory)
+    run([sys.executable, "-m", "pip", "--python", str(directory), "install", "-qq", "pip"], directory)
+    return directory
+
+
 def test_every_package_folder_is_listed_for_the_wheel() -> None:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {
@@ -51,8 +58,7 @@ def test_the_wheel_has_no_import_name_besides_envkiln(wheel: Path) -> None:
 
 @pytest.mark.wheel
 def test_the_wheel_runs_in_a_clean_virtual_environment(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
-    binaries = tmp_path / "venv" / "bin"
+    binaries = new_venv(tmp_path / "venv") / "bin"
     run([str(binaries / "python"), "-m", "pip", "install", "-qq", str(wheel)], tmp_path)
     state = str(tmp_path / "state")
     assert_it_works(binaries / "envkiln", tmp_path, ENVKILN_STATE_DIR=state, XDG_RUNTIME_DIR="")
@@ -63,10 +69,11 @@ def test_the_wheel_runs_in_a_clean_virtual_environment(wheel: Path, tmp_path: Pa
 
 @pytest.mark.wheel
 def test_pipx_installs_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "tools", with_pip=True)
-    python = str(tmp_path / "tools" / "bin" / "python")
+    tools = new_venv(tmp_path / "tools")
+    python = str(tools / "bin" / "python")
     run([python, "-m", "pip", "install", "-qq", "pipx"], tmp_path)
     home = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "PIPX_MAN_DIR": str(tmp_path)}
+    home["PIPX_SHARED_LIBS"] = str(tools)  # the pip for all; left to itself, pipx makes it with ensurepip
     run([python, "-m", "pipx", "install", "--python", sys.executable, str(wheel)], tmp_path, **home)
     state = str(tmp_path / "state")
     assert_it_works(tmp_path / "bin" / "envkiln", tmp_path, ENVKILN_STATE_DIR=state, XDG_RUNTIME_DIR="")
