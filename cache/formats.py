@@ -201,7 +201,8 @@ def _is_conda(name: str, value: dict[Any, Any], *, standard: bool) -> bool:
     if not isinstance(dependencies, list):
         return standard
     if not all(_is_dependency(item) for item in dependencies):
-        return False
+        # A file that is called env.yml is meant as one; a lock file says what it is by its other keys.
+        return standard and only_known and not any(isinstance(item, dict) for item in dependencies)
     # Many tools have an empty list of dependencies, and most use the longer ending.
     return standard or only_known or (bool(dependencies) and not name.lower().endswith(".yaml"))
 

@@ -74,6 +74,13 @@ RULES = (
         "check the spelling of the channels in the definition",
     ),
     _rule(
+        r"failed to resolve source metadata for ([\w./:@-]+): .*"
+        r"(?:lookup|dial tcp|i/o timeout|connection refused|TLS handshake)",
+        "the base image cannot be pulled, its registry does not answer: {0}",
+        _NETWORK,
+        passing=True,
+    ),
+    _rule(
         r"temporary failure in name resolution|could not resolve host:? ?(\S*)|name or service not known"
         r"|getaddrinfo failed"
         r"|dns error|no such host|could not resolve '?([\w.-]+)",

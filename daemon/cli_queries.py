@@ -103,13 +103,18 @@ def image(environment: str, last_good: bool) -> int:
 
 def _id_of(client: Client, environment: str, deadline: float | None) -> str:
     """Return the id of an environment; a service that is just starting may not have seen it yet."""
+    looked = False
     while True:
         service = client.service()
         try:
             return str(from_service(service).find(environment)["environment"])
         except UnknownEnvironment:
-            if not service["starting"] or (deadline is not None and time.monotonic() >= deadline):
+            if looked and (not service["starting"] or (deadline is not None and time.monotonic() >= deadline)):
                 raise
+        if not looked:
+            client.wait(environment, 0.0)  # which looks at everything: it may have been made a moment ago
+            looked = True
+            continue
         time.sleep(_LOOK_AGAIN_S)
 
 

@@ -65,6 +65,11 @@ class Engine:
             listed = map(listed_image, client.images())
             return [image for image in listed if any(name.startswith(IMAGE_PREFIX) for name in image.references)]
 
+    def labelled(self, key: str, value: str) -> list[EngineImage]:
+        """Return the images with this label, with or without a reference."""
+        with self._calling(f"list images labelled {key}") as client:
+            return list(map(listed_image, client.images(filters={"label": f"{key}={value}"})))
+
     def inspect(self, reference: str) -> EngineImage | None:
         """Return the image of that reference or id, None when the engine has none."""
         try:

@@ -31,7 +31,7 @@ def judge(environment: Environment, facts: Facts) -> tuple[Phase, str]:
         return Phase.INVALID, str(environment.problem)
     build = facts.builds.get(name)
     if build is not None and not build.cancelling:
-        return Phase.BUILDING, "building" if build.id == environment.sighting.id else f"together with {build.id}"
+        return Phase.BUILDING, _why_building(environment, build, facts)
     builds = environment.sighting.settings.build
     if name in facts.images and not (builds and name in facts.forced):
         return Phase.READY, _why_ready(environment, name, facts)
@@ -39,6 +39,14 @@ def judge(environment: Environment, facts: Facts) -> tuple[Phase, str]:
         return Phase.NAMED, "the setting `build` is false"
     failure = facts.failures.get(name)
     return _why_not_ready(failure, facts.why.get(name), facts)
+
+
+def _why_building(environment: Environment, build: Build, facts: Facts) -> str:
+    if build.id != environment.sighting.id:
+        return f"together with {build.id}"
+    if build.name in facts.why:
+        return facts.why[build.name]
+    return environment.reason if environment.phase is Phase.BUILDING else "building"
 
 
 def _why_ready(environment: Environment, name: str, facts: Facts) -> str:

@@ -7,7 +7,7 @@ from envkiln.cache.names import is_image_name
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_values import EngineImage
 from envkiln.daemon.events import KnownImage
-from envkiln.daemon.labels import is_believed, is_ours, recorded_digest
+from envkiln.daemon.labels import NAME, is_believed, is_ours, recorded_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,18 @@ def find_known_image(engine: Engine, name: str) -> KnownImage | None:
     if image is None or not is_believed(name, image.labels, image.environment):
         return None
     return _value(name, image)
+
+
+def adopt_image(engine: Engine, name: str) -> KnownImage | None:
+    """Give the newest image that was built under `name`, and lost that tag, its tag back; None where there is none.
+
+    Raises EngineUnavailable and EngineRefused.
+    """
+    lost = max(engine.labelled(NAME, name), key=lambda image: image.created, default=None)
+    if lost is None:
+        return None
+    engine.tag(lost.id, f"{name}:latest")
+    return find_known_image(engine, name)
 
 
 def _known(engine: Engine, name: str, image: EngineImage) -> KnownImage | None:

@@ -8,7 +8,7 @@ from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.events import BuildEnded, Ending, Problem
-from envkiln.daemon.known_images import find_known_image
+from envkiln.daemon.known_images import adopt_image, find_known_image
 from envkiln.daemon.name_lock import name_lock
 from envkiln.daemon.registry import Answer, Registry
 
@@ -53,6 +53,8 @@ class Obtainer:
         if forced:
             return None
         image = await asyncio.to_thread(find_known_image, self._engine, name)
+        if image is None:
+            image = await asyncio.to_thread(adopt_image, self._engine, name)
         if image is None:
             answer = await self._registry.has(name)
             if answer is Answer.UNKNOWN:

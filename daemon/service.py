@@ -136,7 +136,8 @@ class Service:
         self._parts.loop.post(BuildRequested(id_))
 
     async def look(self, id_: str) -> None:
-        await self._parts.roots.look(id_)
+        # An id that is not known may be that of a directory made a moment ago.
+        await self._parts.roots.look(id_ if id_ in self.state.environments else None)
         # What the look posted is applied before anything that is posted now.
         await self._parts.loop.drained()
 

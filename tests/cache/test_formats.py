@@ -28,6 +28,8 @@ V2 = b"$schema: https://azuremlschemas.azureedge.net/latest/environment.schema.j
         ("env.yml", b"", Format.CONDA),
         ("env.yml", b"name: a\nchannels: [b]\n", Format.CONDA),
         ("env.yml", b"dependencies:\n", Format.CONDA),
+        ("env.yml", b"dependencies:\n- [six]\n", Format.CONDA),
+        ("other.yml", b"dependencies:\n- [six]\n", None),
         ("other.yml", b"", None),
         ("other.yml", b"name: a\nchannels: [b]\n", None),
         ("broken.yml", b"dependencies:\n- [\n", Format.CONDA),

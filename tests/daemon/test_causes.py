@@ -67,6 +67,11 @@ CASES = [
     ),
     ("manifest for python:3.99 not found: manifest unknown: manifest unknown", "cannot be pulled: python:3.99", False),
     (
+        "ERROR: failed to resolve source metadata for docker.io/you/base:1: failed to do request: dial tcp: lookup x",
+        "cannot be pulled, its registry does not answer: docker.io/you/base:1",
+        True,
+    ),
+    (
         'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: no such host',
         "a name could not be resolved",
         True,

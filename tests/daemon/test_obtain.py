@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ class FakeEngine(Engine):
     def __init__(self, *, there: bool = False, down: bool = False) -> None:
         super().__init__("unix:///nowhere")
         self.image: EngineImage | None = None
+        self.lost: list[EngineImage] = []
         self.down = down
         if there:
             self.add()
@@ -41,6 +43,13 @@ class FakeEngine(Engine):
         if self.down:
             raise EngineUnavailable("the engine does not answer")
         return self.image if self.image and reference in self.image.references else None
+
+    def labelled(self, key: str, value: str) -> list[EngineImage]:
+        return [image for image in self.lost if image.labels.get(key) == value]
+
+    def tag(self, image_reference: str, target_reference: str) -> None:
+        (image,) = (image for image in self.lost if image.id == image_reference)
+        self.image = replace(image, references=(*image.references, target_reference))
 
 
 class FakeBuilder:
@@ -201,3 +210,13 @@ def test_two_at_once_make_one_build(kitchen: Kitchen, forced: bool) -> None:
     endings = {ended.ending for ended in asyncio.run(both())}
     assert endings == {Ending.BUILT, Ending.FOUND}
     assert kitchen.builder.built == 1
+
+
+def test_an_image_of_ours_that_lost_its_name_gets_it_back_and_nothing_is_built(kitchen: Kitchen) -> None:
+    kitchen.engine.lost = [
+        EngineImage("sha256:old", (), LABELS, 1.0, 10),
+        EngineImage("sha256:new", ("alias:latest",), LABELS, 2.0, 10),
+        EngineImage("sha256:other", (), {**LABELS, "envkiln.name": "azureml/azureml_0"}, 3.0, 10),
+    ]
+    ended = kitchen.obtain()
+    assert (ended.ending, ended.image and ended.image.id) == (Ending.FOUND, "sha256:new")

@@ -199,7 +199,7 @@ def test_a_failed_build_that_somebody_asks_for_is_tried_again() -> None:
 def test_a_build_that_is_asked_for_is_made_once_although_the_image_is_there() -> None:
     story = ready()
     assert story.tell(BuildRequested("a")) == (StartBuild(A, "a", forced=True),)
-    assert story.environment("a").reason == "building"
+    assert story.environment("a").reason == "a build was asked for"
     assert story.built(A, id_="sha256:new") == (SetAlias("a:latest", A),)
     assert story.phase("a") is Phase.READY
     assert story.tell(Tick(), after=1e6) == ()

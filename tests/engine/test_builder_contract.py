@@ -1,8 +1,6 @@
 """One contract, kept by every builder on the real engine."""
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -313,19 +311,6 @@ def test_a_damaged_conda_cache_is_left_for_a_fresh_one(requests: Any, testbed: A
     assert any("building again with a fresh one" in line for line in lines)
     assert builder._cache_id != "v1"
     assert any(builder._cache_id in line for line in lines)
-
-
-def test_a_killed_daemon_takes_its_build_along() -> None:
-    program = (
-        "import asyncio, sys; from envkiln.daemon.buildx import _run\n"
-        "asyncio.run(_run(['sleep', '54.987'], {'PATH': '/bin:/usr/bin'}, open('/dev/null', 'rb'), print))"
-    )
-    with subprocess.Popen([sys.executable, "-c", program]) as process:
-        try:
-            assert _until(lambda: any(line.startswith("sleep 54.987") for line in _processes("sleep 54.987")), 20)
-        finally:
-            process.kill()
-    assert _until(lambda: not _processes("sleep 54.987"), 10)
 
 
 def _everything(engine: Engine, reference: str) -> str:
