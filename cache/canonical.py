@@ -6,12 +6,14 @@ from typing import Any
 
 import yaml
 
-# A text that PyYAML writes plain and YAML 1.1 reads back as the same text: it starts with a letter (or as an option of
-# pip does), is none of the words that mean true, false or null, and nothing in it can end a plain scalar. Everything
-# else takes the slow path.
-_PLAIN = re.compile(r"(?:--?)?[A-Za-z_](?:[!-9;-~]| (?! |#|$)|:(?! |$))*")
+# A text that PyYAML writes plain and YAML 1.1 reads back as the same text: it starts with a letter or a slash (or as an
+# option of pip does), is none of the words that mean true, false or null, and nothing in it can end a plain scalar.
+# Everything else takes the slow path.
+_PLAIN = re.compile(r"(?:--?)?[A-Za-z_/](?:[!-9;-~]| (?!#|$)|:(?! |$))*")
 _WORDS = frozenset(("y", "n", "yes", "no", "true", "false", "on", "off", "null"))
 _UNLIMITED = 1 << 30
+# PyYAML writes a longer one with `? `.
+_LONGEST_KEY = 120
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -40,7 +42,7 @@ def _fast_text(named: Mapping[Any, Any]) -> str | None:
     lines: list[str] = []
     try:
         for key in sorted(named):
-            if not _is_plain(key):
+            if not _is_plain(key) or len(key) > _LONGEST_KEY:
                 return None
             value = named[key]
             if type(value) is str:
@@ -67,7 +69,7 @@ def _add_items(lines: list[str], items: list[Any], lead: str) -> bool:
             lines.append(lead + item)
         elif type(item) is dict and len(item) == 1:
             ((key, nested),) = item.items()
-            if not _is_plain(key) or type(nested) is not list or not nested:
+            if not _is_plain(key) or len(key) > _LONGEST_KEY or type(nested) is not list or not nested:
                 return False
             lines.append(f"{lead}{key}:")
             if not _add_items(lines, nested, f"{' ' * len(lead)}- "):
@@ -78,5 +80,4 @@ def _add_items(lines: list[str], items: list[Any], lead: str) -> bool:
 
 
 def _is_plain(text: Any) -> bool:
-    # A key longer than 128 characters is written with `? `: leave such lengths to PyYAML.
-    return type(text) is str and len(text) < 120 and _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
+    return type(text) is str and _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
