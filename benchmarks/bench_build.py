@@ -25,11 +25,11 @@ def context(directory: Path, base: str) -> None:
 class Daemon:
     """`envkiln up` on an empty root."""
 
-    def __init__(self, bed: Bed, root: Path) -> None:
+    def __init__(self, bed: Bed, root: Path, builder: str) -> None:
         self.root = root
         self._bed = bed
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "envkiln.daemon", "up", str(root), "--plain", "--builder", "classic"],
+            [sys.executable, "-P", "-m", "envkiln.daemon", "up", str(root), "--plain", "--builder", builder],
             env=bed.environ,
             stdout=subprocess.DEVNULL,
         )
@@ -60,29 +60,30 @@ class Daemon:
         return answer
 
 
-def by_hand(bed: Bed, directory: Path) -> float:
-    """Return the seconds of `docker build` (the classic builder, as the daemon's) of a new context."""
+def by_hand(bed: Bed, directory: Path, builder: str) -> float:
+    """Return the seconds of `docker build`, with the same builder as the daemon's, of a new context."""
     context(directory, bed.base_image)
     started = time.perf_counter()
     subprocess.run(
         ["docker", "build", "-q", "-t", "envkiln-bench", str(directory)],
-        env=bed.environ | {"DOCKER_BUILDKIT": "0"},
+        env=bed.environ | {"DOCKER_BUILDKIT": "1" if builder == "buildx" else "0"},
         capture_output=True,
         check=True,
     )
     return time.perf_counter() - started
 
 
-def rows() -> list[Row]:
+def ratio(builder: str) -> float:
+    """Return the median ratio of the daemon's build and the one by hand."""
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         bed = Bed.at(scratch)
         root = scratch / "envs"
         root.mkdir()
-        daemon = Daemon(bed, root)
+        daemon = Daemon(bed, root, builder)
         images = ["envkiln-bench"]
         try:
-            ratios = [daemon.build(f"e{n}") / by_hand(bed, scratch / f"hand{n}") for n in range(PAIRS)]
+            ratios = [daemon.build(f"e{n}") / by_hand(bed, scratch / f"hand{n}", builder) for n in range(PAIRS)]
         finally:
             images += daemon.stop()
             names = [f"e{n}" for n in range(PAIRS)]

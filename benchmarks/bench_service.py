@@ -15,7 +15,7 @@ from rows import Row, median, quantile, seconds, write_environments
 
 from envkiln.cache.index import Index
 from envkiln.daemon.config import Config, load_config
-from envkiln.daemon.events import EngineConnected, ImagesListed, KnownImage, Looked
+from envkiln.daemon.events import EngineConnected, Event, ImagesListed, KnownImage, Looked
 from envkiln.daemon.loop import Loop
 from envkiln.daemon.records import Records
 from envkiln.daemon.roots import Roots
@@ -65,9 +65,12 @@ async def start(root: Path, directory: Path, images: dict[str, KnownImage]) -> S
     records = Records(index, {})
     roots = Roots(configured(root), index, records, loop.post, lambda _: None)
     known: list[float] = []
-    loop.observe(
-        lambda event, _before, _after: known.append(time.perf_counter()) if isinstance(event, Looked) else None
-    )
+
+    def note(event: Event, _before: State, _after: State) -> None:
+        if isinstance(event, Looked):
+            known.append(time.perf_counter())
+
+    loop.observe(note)
     loop.post(EngineConnected("benchmark"))
     loop.post(ImagesListed(images, time.monotonic()))
     await roots.start()
