@@ -9,6 +9,7 @@ from envkiln.daemon.config import Config
 from envkiln.daemon.events import Event
 from envkiln.daemon.ids import Ids
 from envkiln.daemon.records import Records
+from envkiln.daemon.tuning import uncollected
 from envkiln.daemon.watched_root import LookReport, WatchedRoot
 
 
@@ -37,8 +38,9 @@ class Roots:
 
     async def start(self) -> None:
         """Watch and look at every root, in the configured order."""
-        for watched in self.all:
-            await watched.start()
+        with uncollected():
+            for watched in self.all:
+                await watched.start()
         self.started = True
 
     async def run(self) -> None:
