@@ -39,6 +39,7 @@ class EnvironmentSettings:
     buildx_builder: str | None
     aliases: tuple[str, ...]
     build: bool
+    concurrency: int | None
     time_limit_s: float
     silence_limit_s: float
     platform: str | None

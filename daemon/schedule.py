@@ -1,8 +1,11 @@
 """What to build next, and why the rest waits: pure."""
 
-from heapq import nsmallest
+from collections import Counter
 
 from envkiln.daemon.state import State, movable_base
+
+_Group = tuple[str, int]
+"""Where a limit of `concurrency` was set, and the limit: it counts the builds of all environments it holds for."""
 
 
 def next_builds(state: State) -> list[str]:
@@ -14,16 +17,46 @@ def next_builds(state: State) -> list[str]:
     free = state.policy.concurrent_builds - len(state.builds)
     if free <= 0 or not state.queue or not state.engine.listed:
         return []
-    return nsmallest(
-        free,
-        (name for name in state.queue if _hold(state, name) is None),
-        key=lambda name: (name not in state.forced, -state.queue[name], name),
-    )
+    running = _running(state)
+    chosen: list[str] = []
+    for name in sorted(state.queue, key=lambda name: (name not in state.forced, -state.queue[name], name)):
+        group = _group(state, name)
+        if (group is not None and running[group[0]] >= group[1]) or _hold(state, name) is not None:
+            continue
+        chosen.append(name)
+        if group is not None:
+            running[group[0]] += 1
+        if len(chosen) == free:
+            break
+    return chosen
 
 
 def why_waiting(state: State, name: str) -> str:
     """Return why the queued image `name` is not being built at this moment, for a person."""
-    return _hold(state, name) or f"waits for one of {state.policy.concurrent_builds} running builds to end"
+    hold = _hold(state, name)
+    if hold is not None:
+        return hold
+    group = _group(state, name)
+    if group is not None and _running(state)[group[0]] >= group[1]:
+        return f"waits for its turn: {group[1]} at a time ({group[0]})"
+    return f"waits for one of {state.policy.concurrent_builds} running builds to end"
+
+
+def _running(state: State) -> Counter[str]:
+    """Return how many builds run of each group."""
+    groups = (_group(state, name) for name in state.builds)
+    return Counter(group[0] for group in groups if group is not None)
+
+
+def _group(state: State, name: str) -> _Group | None:
+    """Return the limit that holds for an image: that of the first environment by id that asks for it."""
+    ids = state.wanted.get(name)
+    if not ids:
+        return None
+    settings = state.environments[min(ids)].sighting.settings
+    if settings.concurrency is None:
+        return None
+    return settings.sources.get("concurrency", ""), settings.concurrency
 
 
 def _hold(state: State, name: str) -> str | None:

@@ -238,6 +238,13 @@ SETTINGS: tuple[Setting, ...] = (
         doc="Whether to build; without it, environments are watched and named only.",
     ),
     Setting(
+        "concurrency",
+        whole(1, 64),
+        None,
+        Scope.ENVIRONMENT,
+        "How many builds may run at the same time of the environments that this very line holds for.",
+    ),
+    Setting(
         "time_limit_s",
         seconds(1, 30 * _DAY),
         5400.0,

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from values import MOVING_SETTINGS, Story, definition, image, name_of, sighting
+from values import MOVING_SETTINGS, SETTINGS, Story, definition, image, name_of, sighting
 
+from envkiln.daemon.config import EnvironmentSettings
 from envkiln.daemon.events import BuildRequested, EngineConnected, EngineLost, Looked, Problem, StartBuild
 from envkiln.daemon.schedule import next_builds, why_waiting
 from envkiln.daemon.state import Policy, State, is_idle
@@ -80,3 +81,36 @@ def test_everything_at_rest_is_idle() -> None:
     story.see("e0", FOUND[1])
     assert not is_idle(story.state)
     assert next_builds(replace(story.state, builds={})) == []
+
+
+def limited(concurrency: int, line: str) -> EnvironmentSettings:
+    """Settings as a root's file or a pattern gives them, with the place of that line."""
+    return replace(SETTINGS, concurrency=concurrency, sources={"concurrency": line})
+
+
+def test_a_limit_counts_the_builds_of_the_environments_it_holds_for() -> None:
+    story = Story(State(Policy(concurrent_builds=4)))
+    gpu = limited(1, "envkiln.toml:7")
+    story.tell(
+        Looked(
+            (
+                *(sighting(f"gpu/{i}", FOUND[i], gpu) for i in range(2)),
+                *(sighting(f"e{i}", FOUND[i]) for i in range(2, 4)),
+            )
+        )
+    )
+    started = [effect.id for effect in story.connect() if isinstance(effect, StartBuild)]
+    assert {"e2", "e3"} <= set(started)
+    assert len(started) == 3
+    (waiting,) = story.state.queue
+    assert why_waiting(story.state, waiting) == "waits for its turn: 1 at a time (envkiln.toml:7)"
+    (running,) = story.state.builds.keys() & set(NAMES[:2])
+    assert [effect.name for effect in story.built(running) if isinstance(effect, StartBuild)] == [waiting]
+
+
+def test_two_limits_count_apart() -> None:
+    story = Story(State(Policy(concurrent_builds=4)))
+    seen = [sighting(f"{i % 2}/{i}", FOUND[i], limited(1, f"envkiln.toml:{i % 2}")) for i in range(4)]
+    story.tell(Looked(tuple(seen)))
+    started = [effect.id[0] for effect in story.connect() if isinstance(effect, StartBuild)]
+    assert sorted(started) == ["0", "1"]

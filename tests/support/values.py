@@ -42,6 +42,7 @@ SETTINGS = EnvironmentSettings(
     buildx_builder=None,
     aliases=("{id}:latest",),
     build=True,
+    concurrency=None,
     time_limit_s=0.0,
     silence_limit_s=0.0,
     platform=None,
