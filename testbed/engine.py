@@ -30,7 +30,10 @@ PACKAGES = ("docker.io", "containerd", "runc", "tini", "iptables")
 START_DEADLINE = 60.0
 INSTEAD = "start a Docker engine yourself and set DOCKER_HOST; the test bed will use it"
 # An engine's programs make these whatever they are told. Deepest first.
-SHARED = ("/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker", "/run/runc")
+SHARED = (
+    *("/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker", "/run/runc"),
+    *("/opt/containerd/bin", "/opt/containerd/lib", "/opt/containerd"),
+)
 OLD_KEY_SETTING = "deprecated-key-path"
 USABLE = ("unix://", "tcp://")
 
