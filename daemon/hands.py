@@ -30,7 +30,7 @@ from envkiln.daemon.events import (
 from envkiln.daemon.labels import is_ours, labels_for
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.loop import Loop
-from envkiln.daemon.obtain import Obtainer
+from envkiln.daemon.obtain import Obtainer, ended_by
 from envkiln.daemon.records import Records
 from envkiln.daemon.roots import Roots
 from envkiln.daemon.state import Environment, movable_base
@@ -110,7 +110,12 @@ class Hands:
                 event = BuildEnded(name, Ending.CANCELLED)
             else:
                 error = task.exception()
-                event = task.result() if error is None else _failed(name, error)
+                if error is None:
+                    event = task.result()
+                elif isinstance(error, (EnvkilnError, OSError)):
+                    event = ended_by(name, error)
+                else:
+                    event = BuildEnded(name, Ending.FAILED, problem=_bug(error))
             self._note_build(effect, event, started)
             self._loop.post(event)
 
@@ -163,17 +168,6 @@ class Hands:
 
 def _bug(error: BaseException) -> Problem:
     return Problem(f"internal error: {error!r}", "please report it with the log", turn=Turn.BUG)
-
-
-def _failed(name: str, error: BaseException) -> BuildEnded:
-    """How a build ended that could not even begin."""
-    if isinstance(error, EnvkilnError):
-        passing = error.turn is Turn.SURROUNDINGS
-        return BuildEnded(name, Ending.FAILED, problem=Problem.of(error), passing=passing)
-    if isinstance(error, OSError):
-        problem = Problem(f"could not build: {error}", "is the disk full or read-only?", turn=Turn.SURROUNDINGS)
-        return BuildEnded(name, Ending.FAILED, problem=problem, passing=True)
-    return BuildEnded(name, Ending.FAILED, problem=_bug(error))
 
 
 def build_request(environment: Environment, roots: Roots) -> BuildRequest:

@@ -37,16 +37,8 @@ class Obtainer:
                 if ended is None:
                     await builder.build(request, log)
                     ended = await self._verified(name)
-        except EngineUnavailable as error:
-            ended = BuildEnded(name, Ending.INTERRUPTED, problem=Problem.of(error))
-        except BuildFailed as error:
-            ended = BuildEnded(name, Ending.FAILED, problem=Problem.of(error), passing=error.passing)
-        except EnvkilnError as error:
-            passing = error.turn is Turn.SURROUNDINGS
-            ended = BuildEnded(name, Ending.FAILED, problem=Problem.of(error), passing=passing)
-        except OSError as error:
-            problem = Problem(f"could not build: {error}", "is the disk full or read-only?", turn=Turn.SURROUNDINGS)
-            ended = BuildEnded(name, Ending.FAILED, problem=problem, passing=True)
+        except (EnvkilnError, OSError) as error:
+            ended = ended_by(name, error)
         return _timed(ended, time.monotonic() - started)
 
     async def _without_building(self, name: str, log: Log, *, forced: bool) -> BuildEnded | None:
@@ -72,6 +64,17 @@ class Obtainer:
             message = "the build ended well, but the engine has no image of that name"
             raise BuildFailed(message, hint="does something else remove or tag images now?", passing=True)
         return BuildEnded(name, Ending.BUILT, image)
+
+
+def ended_by(name: str, error: EnvkilnError | OSError) -> BuildEnded:
+    """Return how a build ended that `error` ended: whose turn it is decides whether it is tried again."""
+    if isinstance(error, EngineUnavailable):
+        return BuildEnded(name, Ending.INTERRUPTED, problem=Problem.of(error))
+    if isinstance(error, OSError):
+        problem = Problem(f"could not build: {error}", "is the disk full or read-only?", turn=Turn.SURROUNDINGS)
+    else:
+        problem = Problem.of(error)
+    return BuildEnded(name, Ending.FAILED, problem=problem, passing=problem.turn is Turn.SURROUNDINGS)
 
 
 def _timed(ended: BuildEnded, seconds: float) -> BuildEnded:

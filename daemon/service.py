@@ -56,7 +56,8 @@ class Service:
             stack.callback(index.close)
             self._parts = parts = make_parts(self._config, self._paths, index, self._report)
             parts.loop.observe(self._observe)
-            # Left in the opposite order: first nothing new is seen, then what runs is stopped.
+            # Left in the opposite order: first nothing new is seen, then what runs is stopped, then all is written.
+            stack.push_async_callback(parts.records.flush)
             stack.push_async_callback(parts.hands.close)
             stack.push_async_callback(parts.roots.close)
             server = _Server(uvicorn.Config(make_api(self), log_config=None, lifespan="off", access_log=False))
@@ -74,7 +75,6 @@ class Service:
                 await asyncio.wait([tasks[3]], timeout=2.0)
                 for task in tasks:
                     task.cancel()
-            await parts.records.flush()
 
     async def _watch_roots(self) -> None:
         await self._parts.roots.start()
