@@ -123,6 +123,20 @@ class Index:
         found = self._get(f"builds:{id_}")
         return [build for build in found if isinstance(build, dict)] if isinstance(found, list) else []
 
+    def all_builds(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the last builds of every environment by id, oldest first."""
+        prefix = "builds:"
+        ids = [key.removeprefix(prefix) for key in self._keys() if isinstance(key, str) and key.startswith(prefix)]
+        return {id_: self.builds(id_) for id_ in ids}
+
+    def document(self, name: str) -> Any:
+        """Return what `store_document` stored, None when nothing did."""
+        return self._get(f"document:{name}")
+
+    def store_document(self, name: str, value: Any) -> None:
+        """Store a value of JSON under a name."""
+        self._cache.set(f"document:{name}", value)
+
     def add_build(self, id_: str, build: Mapping[str, Any]) -> None:
         with self._cache.transact():
             self._cache.set(f"builds:{id_}", [*self.builds(id_), dict(build)][-BUILDS_KEPT:])

@@ -16,10 +16,22 @@ COMMANDS = {
     "build": "cli_build",
     "name": "cli_definitions",
     "render": "cli_definitions",
-    "status": "cli_queries",
-    "wait": "cli_queries",
+    "status": "cli_status",
+    "wait": "cli_wait",
+    "run": "cli_run",
+    "shell": "cli_run",
     "image": "cli_queries",
     "logs": "cli_logs",
+    "history": "cli_history",
+    "images": "cli_history",
+    "stats": "cli_history",
+    "events": "cli_history",
+    "cancel": "cli_actions",
+    "pause": "cli_actions",
+    "resume": "cli_actions",
+    "rescan": "cli_actions",
+    "web": "cli_web",
+    "completion": "cli_completion",
     "config": "cli_config",
 }
 
@@ -41,9 +53,9 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from envkiln.daemon.version import VERSION
 
-        click.echo(f"envkiln {version('envkiln')}")
+        click.echo(f"envkiln {VERSION}")
         ctx.exit()
 
 

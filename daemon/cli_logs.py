@@ -1,61 +1,109 @@
-"""`logs`: the log of an environment's last build, live if it is running."""
+"""`logs`: the log of a build, live if it is running."""
 
 import os
 import sys
-import time
+from collections import deque
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from envkiln.cache.errors import EnvkilnError
+from envkiln.daemon.cli_shared import View, say_down
 from envkiln.daemon.client import Client, ServiceDown
 from envkiln.daemon.errors import ExitCode
-from envkiln.daemon.knowledge import what_is_known
+from envkiln.daemon.knowledge import find_environment
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.paths import Paths, paths_from
 
-_LOOK_AGAIN_S = 0.2
-
 
 class NoLog(EnvkilnError):  # noqa: N818 -- what it is
-    """Nothing was built for an environment."""
+    """Nothing was built for an environment, or the log of a build is gone."""
 
 
 @click.command()
-@click.argument("environment")
+@click.argument("environment", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the build ends.")
-def logs(environment: str, follow: bool) -> int:
-    """Print the log of ENVIRONMENT's last build.
+@click.option("--tail", type=click.IntRange(0, 10_000), metavar="N", help="Begin with the last N lines.")
+@click.option("--build", "build", metavar="ID", help="Of this build (`envkiln history` lists them).")
+def logs(environment: str | None, follow: bool, tail: int | None, build: str | None) -> int:
+    """Print the log of ENVIRONMENT's last build, or of the build with an ID.
 
     Example: envkiln logs -f pytorch
     """
+    if (environment is None) == (build is None):
+        raise click.UsageError("give either ENVIRONMENT or --build ID")
     paths = paths_from(os.environ)
-    view = what_is_known(paths).find(environment)
-    files = LogFiles(paths.logs)
-    names = [str(name) for name in (view["image"], view["last_good"]) if name]
-    path = next((log for name in names if (log := files.latest(name)) is not None), None)
-    if path is None:
-        hint = "its image was there already" if view["state"] == "ready" else f"it is {view['state']}"
-        raise NoLog(f"nothing was built for {view['environment']}", hint=hint)
-    with path.open("rb") as stream:
-        _copy(stream)
-        while follow and _is_building(paths, str(view["environment"]), path, files):
-            time.sleep(_LOOK_AGAIN_S)
-            _copy(stream)
-        _copy(stream)
+    client: Client | None = Client(paths.socket)
+    if environment is not None:
+        found = find_environment(environment, paths)
+        client = found.client
+        build = _last_build(found.detail, LogFiles(paths.logs))
+        if client is None:
+            say_down(found.age)
+    assert build is not None  # noqa: S101 -- one of the two was given
+    if client is not None:
+        try:
+            return _from_service(client, build, tail, follow=follow)
+        except ServiceDown:
+            say_down(None)
+    return _from_file(paths, build, tail)
+
+
+def _last_build(view: View, files: LogFiles) -> str:
+    """Return the running build, else the last one of the image it asks for, else its last one at all.
+
+    The image may have been built for another environment with the same text.
+    """
+    if view["build"]:
+        return str(view["build"])
+    recorded = [str(it["build"]) for it in view["builds"] if "build" in it]
+    for build in (_latest(files, view["image"]), *recorded, _latest(files, view["last_good"])):
+        if build is not None:
+            return build
+    hint = "its image was there already" if view["state"] == "ready" else f"it is {view['state']}"
+    raise NoLog(f"nothing was built for {view['environment']}", hint=hint)
+
+
+def _latest(files: LogFiles, image: str | None) -> str | None:
+    log = files.latest(image) if image else None
+    return f"{log.parent.name}-{log.stem}" if log else None
+
+
+def _from_service(client: Client, build: str, tail: int | None, *, follow: bool) -> int:
+    if not follow:
+        log = client.log(build, tail)
+        if log is None:
+            raise _gone(build)
+        sys.stdout.buffer.write(log)
+        sys.stdout.buffer.flush()
+        return ExitCode.DONE
+    if client.build_view(build) is None:
+        raise _gone(build)
+    for kind, data in client.follow_log(build, tail):
+        if kind == "lines":
+            text = "".join(f"{line}\n" for line in data["lines"])
+            sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
+            sys.stdout.buffer.flush()
     return ExitCode.DONE
 
 
-def _copy(log: BinaryIO) -> None:
-    while chunk := log.read(1 << 16):
-        sys.stdout.buffer.write(chunk)
+def _from_file(paths: Paths, build: str, tail: int | None) -> int:
+    path = LogFiles(paths.logs).of_build(build)
+    if path is None or not path.exists():
+        raise _gone(build)
+    _copy(path, tail)
+    return ExitCode.DONE
+
+
+def _copy(path: Path, tail: int | None) -> None:
+    with path.open("rb") as log:
+        if tail is not None:
+            sys.stdout.buffer.writelines(deque(log, maxlen=tail))
+        else:
+            while chunk := log.read(1 << 16):
+                sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
 
 
-def _is_building(paths: Paths, id_: str, path: Path, files: LogFiles) -> bool:
-    try:
-        view = Client(paths.socket).environment(id_)
-    except ServiceDown:
-        return False
-    return view is not None and view["state"] == "building" and files.latest(str(view["image"])) == path
+def _gone(build: str) -> NoLog:
+    return NoLog(f"there is no log of build {build}", hint="`envkiln history ENVIRONMENT` lists builds; old logs go")

@@ -22,7 +22,7 @@ from envkiln.daemon.config_file import (
 )
 from envkiln.daemon.paths import FILE_NAME, STATE_VARIABLE
 from envkiln.daemon.root_list import root_labels, watched_roots
-from envkiln.daemon.settings import BY_NAME, SETTINGS, ConfigError, Scope, Setting, nearest, plain
+from envkiln.daemon.settings import BY_NAME, SETTINGS, ConfigError, Scope, Setting, nearest
 
 __all__ = ["Config", "ConfigError", "EnvironmentSettings", "Explained", "RootConfig", "load_config", "read_file"]
 
@@ -49,6 +49,13 @@ class EnvironmentSettings:
     https_proxy: str | None = field(repr=False)
     no_proxy: str | None
     ca_bundle: Path | None
+    notify_on: tuple[str, ...] = ()
+    notify_desktop: bool = True
+    # Whoever has the URL of a webhook may write to it.
+    notify_webhook: str | None = field(default=None, repr=False)
+    notify_webhook_secret: str | None = field(default=None, repr=False)
+    notify_webhook_secret_file: Path | None = None
+    notify_command: tuple[str, ...] | None = None
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each value came from, by the name of its setting."""
 
@@ -103,6 +110,7 @@ class Config:
     digest_refresh_s: float
     docker_host: str | None = field(repr=False)
     docker_config: Path | None
+    web_port: int
     below: Layer = field(repr=False, compare=False)
     """Defaults and the user's file."""
     above: Layer = field(repr=False, compare=False)
@@ -138,7 +146,8 @@ class Config:
         sources = ", ".join(dict.fromkeys(each.source for each in self.roots))
         given["roots"] = Given(tuple(each.path for each in self.roots), sources or "default")
         return [
-            Explained(setting, plain(given[setting.name].value), given[setting.name].source) for setting in SETTINGS
+            Explained(setting, setting.shown(given[setting.name].value), given[setting.name].source)
+            for setting in SETTINGS
         ]
 
     def _effective(self, root: RootConfig | None, matching: tuple[int, ...]) -> Layer:

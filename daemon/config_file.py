@@ -68,7 +68,7 @@ class ConfigFile:
 
 
 class Owner(Enum):
-    """Whose file it is: a root's own file has no say in what the service does."""
+    """Whose file it is: a root's own file has no say in what the service does, and starts no programs."""
 
     USER = "user"
     ROOT = "root"
@@ -192,6 +192,10 @@ class _Reader:
                 raise unknown("key", key, [*known, *sorted(others)], source=source)
             if setting is None or setting.scope not in scopes:
                 raise self._misplaced(key, setting, source)
+            if setting.users_only and self._owner is Owner.ROOT:
+                message = f"{key} cannot be set in a root's own file, which may come with somebody else's repository"
+                hint = f"set it in {self._user_file}; there it may also stand in a [[root]] or [[pattern]]"
+                raise ConfigError(message, source=source, hint=hint)
             typed = setting.read(value, source)
             layer[key] = Given(anchored(typed, self._path.parent, self._home, source), source)
         return layer

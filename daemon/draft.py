@@ -41,7 +41,9 @@ class Draft:
         self.setting = dict(state.setting)
         self.refusals = dict(state.refusals)
         self.claims = dict(state.claims)
+        self.progress = dict(state.progress)
         self.forced = set(state.forced)
+        self.paused = set(state.paused)
         self.touched: set[str] = set()
         self.edited: set[str] = set()
         self.why: dict[str, str] = {}
@@ -214,6 +216,8 @@ class Draft:
             setting=self.setting,
             refusals=self.refusals,
             claims=self.claims,
+            progress=self.progress,
             forced=frozenset(self.forced),
+            paused=frozenset(self.paused),
             changed=frozenset(self.touched),
         )

@@ -24,7 +24,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineImage:
-    """An image in the engine. `platform`, `environment` and `repo_digests` are known only from `Engine.inspect`."""
+    """An image in the engine. `platform` and `environment` are known only from `Engine.inspect`."""
 
     id: str
     references: tuple[str, ...]

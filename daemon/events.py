@@ -11,6 +11,7 @@ from typing import NamedTuple
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.errors import DefinitionError, EnvkilnError, Turn
 from envkiln.daemon.config import EnvironmentSettings
+from envkiln.daemon.messages import ProgressView
 
 
 class Now(NamedTuple):
@@ -61,6 +62,8 @@ class KnownImage:
     references: frozenset[str]
     created: float = 0.0
     size: int = 0
+    digest: str | None = None
+    """The digest of its manifest in a registry, where the engine knows one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,35 @@ class BuildRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody does not want the build of this environment, until its text changes or a build is asked for."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """No more builds are to start for this environment; None: for any."""
+
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Takes one `Paused` back; None: all of them."""
+
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The running build of `name` has come so far."""
+
+    name: str
+    progress: ProgressView
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: back-offs and refreshes may be due."""
 
@@ -162,6 +194,10 @@ Event = (
     | BuildEnded
     | AliasSet
     | BuildRequested
+    | CancelRequested
+    | Paused
+    | Resumed
+    | Progressed
     | Tick
 )
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.daemon.builder import Builder, BuildRequest
@@ -27,19 +29,22 @@ from envkiln.daemon.events import (
     SetAlias,
     StartBuild,
 )
+from envkiln.daemon.history import History
 from envkiln.daemon.labels import is_ours, labels_for
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.loop import Loop
+from envkiln.daemon.messages import BuildView
 from envkiln.daemon.obtain import Obtainer, ended_by
 from envkiln.daemon.records import Records
 from envkiln.daemon.roots import Roots
+from envkiln.daemon.running_build import RunningBuild
 from envkiln.daemon.state import Environment, movable_base
 
 
 class Hands:
     """Performs effects on the event loop. `perform` returns at once; whatever it starts ends in a posted event."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- it joins the parts
         self,
         *,
         engine: Engine,
@@ -50,7 +55,10 @@ class Hands:
         roots: Roots,
         loop: Loop,
         engine_watch: EngineWatch,
+        history: History,
+        announce: Callable[[BuildView], None],
     ) -> None:
+        """`announce` is told of every build that begins or ends."""
         self._engine = engine
         self._obtainer = obtainer
         self._config = config
@@ -59,8 +67,11 @@ class Hands:
         self._roots = roots
         self._loop = loop
         self._engine_watch = engine_watch
+        self._history = history
+        self._announce = announce
         self._builders: dict[BuilderSettings, Builder] = {}
         self._log_paths: dict[str, Path] = {}
+        self._running: dict[str, RunningBuild] = {}
         self._builds: dict[str, asyncio.Task[BuildEnded]] = {}
         self._tasks: set[asyncio.Task[Event]] = set()
         self._tagging = asyncio.Lock()
@@ -101,7 +112,9 @@ class Hands:
         task.add_done_callback(ended)
 
     def _start_build(self, effect: StartBuild) -> None:
-        name, started = effect.name, time.time()
+        name = effect.name
+        running = RunningBuild(effect, self._loop.state.environments[effect.id], time.time(), self._loop.post)
+        self._running[name] = running
 
         # A task that is cancelled before it began runs none of its code: only its end is sure to come.
         def ended(task: asyncio.Task[BuildEnded]) -> None:
@@ -116,31 +129,40 @@ class Hands:
                     event = ended_by(name, error)
                 else:
                     event = BuildEnded(name, Ending.FAILED, problem=_bug(error))
-            self._note_build(effect, event, started)
+            self._note_build(effect, event, running)
             self._loop.post(event)
 
-        task = asyncio.create_task(self._obtain(effect, self._loop.state.environments[effect.id], started))
+        task = asyncio.create_task(self._obtain(effect, running))
         self._builds[name] = task
         task.add_done_callback(ended)
 
-    def _note_build(self, effect: StartBuild, ended: BuildEnded, started: float) -> None:
-        log = self._log_paths.pop(effect.name, None)
-        if ended.ending is not Ending.FOUND:
-            record = {"image": effect.name, "started": started, "ending": ended.ending.value}
-            record |= {
-                "seconds": ended.seconds,
-                "log": log and str(log),
-                "problem": ended.problem and str(ended.problem),
-            }
-            self._records.note_build(effect.id, record)
+    def _begun(self, request: BuildRequest) -> Path:
+        """A builder begins: until now an image that is there could have been found."""
+        name = request.identity.image
+        self._announce(self._history.begin(self._running[name].begun(self._log_paths[name])))
+        return self._log_paths[name]
 
-    async def _obtain(self, effect: StartBuild, environment: Environment, started: float) -> BuildEnded:
-        request = build_request(environment, self._roots)
-        self._log_paths[effect.name] = await asyncio.to_thread(self._logs.new, effect.name, started)
-        builder = await asyncio.to_thread(self._builder, environment.sighting.settings)
+    def _note_build(self, effect: StartBuild, ended: BuildEnded, running: RunningBuild) -> None:
+        del self._running[effect.name]
+        log = self._log_paths.pop(effect.name, None)
+        begun = self._history.running(effect.name) is not None
+        if not begun and ended.ending in (Ending.FOUND, Ending.CANCELLED):
+            return
+        build = running.ended(ended, log if begun else None)
+        self._history.end(build)
+        self._records.note_build(effect.id, msgspec.to_builtins(build))
+        self._announce(build)
+
+    async def _obtain(self, effect: StartBuild, running: RunningBuild) -> BuildEnded:
+        request = build_request(running.environment, self._roots)
+        self._log_paths[effect.name] = await asyncio.to_thread(self._logs.new, effect.name, running.started)
+        builder = await asyncio.to_thread(self._builder, running.environment.sighting.settings)
         if effect.forced:
             request = replace(request, options=replace(request.options, no_cache=True))
-        return await self._obtainer.obtain(builder, request, lambda _: None, forced=effect.forced)
+        try:
+            return await self._obtainer.obtain(builder, request, running.hear, forced=effect.forced)
+        finally:
+            running.close()
 
     def _builder(self, settings: EnvironmentSettings) -> Builder:
         """Return the builder that the settings ask for; it is kept, with what it has learnt of its caches."""
@@ -154,9 +176,7 @@ class Hands:
         )
         builder = self._builders.get(wanted)
         if builder is None:
-            builder = choose_builder(
-                wanted, self._engine_watch.info, lambda request: self._log_paths[request.identity.image]
-            )
+            builder = choose_builder(wanted, self._engine_watch.info, self._begun)
             self._builders[wanted] = builder
         return builder
 

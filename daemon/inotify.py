@@ -32,6 +32,11 @@ class LoudInotify(InotifyFD):
         self._on_lost = on_lost
         self.exhausted = 0
 
+    @property
+    def watches(self) -> int:
+        """How many directories are watched now."""
+        return len(self._watch_for_wd)
+
     def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
         below = path[len(self._root) :] if path.startswith(self._root) else b""
         if any(map(self._unwatched, os.fsdecode(below).split("/"))):

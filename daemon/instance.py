@@ -49,7 +49,7 @@ def _listening(path: Path) -> Iterator[socket.socket]:
             listener.bind(str(path))
         finally:
             os.umask(mask)
-        listener.listen(128)
+        listener.listen(1024)  # hundreds of followers come back together after a restart
         try:
             yield listener
         finally:

@@ -77,6 +77,15 @@ def _list(expects: str, item: Callable[[str], Any], separator: str) -> Kind:
     return Kind(expects, check, lambda text: [part.strip() for part in text.split(separator) if part.strip()])
 
 
+def choices(*words: str) -> Kind:
+    def item(word: str) -> str:
+        _require(word in words, f"{word!r} is none of them")
+        return word
+
+    quoted = ", ".join(f'"{word}"' for word in words)
+    return _list(f"a list of {quoted}", item, ",")
+
+
 def _flag_word(text: str) -> bool:
     word = text.strip().lower()
     _require(word in _FALSE_AND_TRUE)
@@ -115,6 +124,36 @@ def _proxy(value: Any) -> str:
     return str(value)
 
 
+def _url(value: Any) -> str:
+    # Nothing of it goes into a reason: whoever has the URL may write to it.
+    _require(isinstance(value, str) and re.fullmatch(r"[!-~]+", value))
+    try:
+        url = urlsplit(value)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0 and not url.fragment
+    except ValueError:
+        usable = False
+    _require(usable)
+    return str(value)
+
+
+def _command(value: Any) -> tuple[str, ...]:
+    _require(isinstance(value, list | tuple))
+    _require(all(isinstance(word, str) and "\0" not in word for word in value))
+    words = tuple(value)
+    if words:
+        _require(words[0].strip(), "the program has no name")
+        # A relative path would start in whatever directory the service runs, which may be somebody's repository.
+        reason = "a program is a name that is looked for in PATH, or a path that starts with / or ~/"
+        _require("/" not in words[0] or words[0].startswith(("/", "~/")), reason)
+    return words
+
+
+def _words(text: str) -> list[str]:
+    import shlex  # noqa: PLC0415 -- only when somebody gives a command as a variable or a flag
+
+    return shlex.split(text)
+
+
 def _alias(template: str) -> str:
     for placeholder in _PLACEHOLDER.findall(template):
         _require(placeholder in ("id", "name"), f"{{{placeholder}}} is not known, only {{id}} and {{name}} are")
@@ -148,6 +187,8 @@ BOOL = Kind("true or false", _bool, _flag_word)
 PATH = Kind("a path", _path)
 IMAGE = Kind("an image reference", _image)
 PROXY = Kind('a URL such as "http://proxy.example:3128"', _proxy)
+URL = Kind('a URL such as "https://chat.example/hook"', _url)
+COMMAND = Kind('a list of words such as ["notify.sh", "--short"]', _command, _words)
 ALIASES = _list('a list of tags such as "{id}:latest"', _alias, ",")
 IGNORE = _list("a list of patterns as in .gitignore", _ignore, ",")
 PATHS = _list("a list of paths", _path, ":")

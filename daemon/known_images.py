@@ -67,4 +67,5 @@ def _names(image: EngineImage) -> list[str]:
 
 def _value(name: str, image: EngineImage) -> KnownImage:
     # Whole seconds: a list of images has no more, and what one look knows must equal what the other does.
-    return KnownImage(name, image.id, frozenset(image.references), float(int(image.created)), image.size)
+    digest = image.repo_digests[0].rpartition("@")[2] if image.repo_digests else None
+    return KnownImage(name, image.id, frozenset(image.references), float(int(image.created)), image.size, digest)

@@ -1,7 +1,9 @@
 """The live view of `up`: a table that follows the state, with the log above it."""
 
 import asyncio
+import heapq
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from rich.console import Console
@@ -10,23 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from envkiln.cache.names import short_name
+from envkiln.daemon.live_table import Row, live_table
+from envkiln.daemon.marks import rank_of, totals
 from envkiln.daemon.narrate import Level, Line
+from envkiln.daemon.progress_text import step_text
 from envkiln.daemon.schedule import why_waiting
-from envkiln.daemon.state import Environment, Phase, State
-from envkiln.daemon.text import ago, one_line
+from envkiln.daemon.state import EVERYTHING, Environment, Phase, State
+from envkiln.daemon.text import ago
 
 REFRESH_S = 0.25
 _STYLES = {Level.INFO: "", Level.GOOD: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
-_PHASES = {
-    Phase.READY: ("+", "green"),
-    Phase.BUILDING: ("*", "cyan"),
-    Phase.QUEUED: (".", "blue"),
-    Phase.INVALID: ("x", "red"),
-    Phase.FAILED: ("x", "red"),
-    Phase.NAMED: ("-", "dim"),
-}
-# What needs a look comes first; what is ready fills the rest.
-_ORDER = (Phase.BUILDING, Phase.INVALID, Phase.FAILED, Phase.QUEUED, Phase.NAMED, Phase.READY)
 
 
 class LiveView:
@@ -63,34 +58,31 @@ class LiveView:
 def table_of(state: State, now: float, rows: int) -> Table:
     """Return the state as a table of at most `rows` environments and a line of totals; `now` is wall time."""
     engine = "engine up" if state.engine.connected else f"engine: {state.engine.problem or 'connecting'}"
-    counts = dict.fromkeys(_ORDER, 0)
-    for environment in state.environments.values():
-        counts[environment.phase] += 1
-    totals = ", ".join(f"{count} {phase.value}" for phase, count in counts.items() if count) or "no environments"
-    table = Table(box=None, pad_edge=False, caption=f"{totals}; {engine}", caption_justify="left", expand=True)
-    table.add_column("", width=1)
-    table.add_column("environment", no_wrap=True, overflow="ellipsis", ratio=2)
-    table.add_column("state", width=8)
-    table.add_column("image", width=12)
-    table.add_column("for", width=5, justify="right")
-    table.add_column("why", no_wrap=True, overflow="ellipsis", ratio=5)
-    chosen = sorted(state.environments.values(), key=lambda it: (_ORDER.index(it.phase), -it.since, it.sighting.id))[
-        :rows
-    ]
-    for environment in chosen:
-        mark, style = _PHASES[environment.phase]
-        table.add_row(
-            Text(mark, style=style),
-            one_line(environment.sighting.id),
-            Text(environment.phase.value, style=style),
+    if EVERYTHING in state.paused:
+        engine += "; paused: no build starts"
+    counts = Counter(environment.phase.value for environment in state.environments.values())
+    chosen = heapq.nsmallest(
+        rows, state.environments.values(), key=lambda it: (rank_of(it.phase.value), -it.since, it.sighting.id)
+    )
+    shown = (
+        Row(
+            environment.sighting.id,
+            environment.phase.value,
             short_name(environment.wanted) if environment.wanted else "",
             ago(now - environment.since),
-            one_line(_why(state, environment)),
+            _why(state, environment),
         )
-    return table
+        for environment in chosen
+    )
+    return live_table(shown, f"{totals(counts)}; {engine}")
 
 
 def _why(state: State, environment: Environment) -> str:
-    if environment.phase is Phase.QUEUED and environment.wanted is not None:
-        return why_waiting(state, environment.wanted)
+    name = environment.wanted
+    if name is not None and environment.phase is Phase.QUEUED:
+        return why_waiting(state, name)
+    progress = state.progress.get(name or "") if environment.phase is Phase.BUILDING else None
+    if progress is not None:
+        where = step_text(progress.phase, progress.step, progress.steps)
+        return f"{where}: {progress.text}" if progress.text else where
     return environment.reason

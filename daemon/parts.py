@@ -10,8 +10,10 @@ from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_watch import EngineWatch
 from envkiln.daemon.events import BaseResolved, Event
 from envkiln.daemon.hands import Hands
+from envkiln.daemon.history import History
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.loop import Loop, clock
+from envkiln.daemon.messages import BuildView
 from envkiln.daemon.obtain import Obtainer
 from envkiln.daemon.paths import Paths
 from envkiln.daemon.records import Records
@@ -28,10 +30,23 @@ class Parts:
     roots: Roots
     engine_watch: EngineWatch
     records: Records
+    history: History
+    logs: LogFiles
 
 
-def make_parts(config: Config, paths: Paths, index: Index, report: Callable[[LookReport], None]) -> Parts:
-    """Return the parts, connected and at rest; needs a running event loop."""
+def make_parts(
+    config: Config,
+    paths: Paths,
+    index: Index,
+    report: Callable[[LookReport], None],
+    *,
+    announce: Callable[[BuildView], None] = lambda _: None,
+    paused: frozenset[str] = frozenset(),
+) -> Parts:
+    """Return the parts, connected and at rest; needs a running event loop.
+
+    `report` is told of every look, `announce` of every build that begins or ends, on the event loop.
+    """
     now = clock()
     bases = {
         reference: Base(digest, answered=True, due=now.monotonic + max(1.0, _left(config, asked_at, now.wall)))
@@ -39,19 +54,23 @@ def make_parts(config: Config, paths: Paths, index: Index, report: Callable[[Loo
     }
     engine = Engine(config.docker_host)
     policy = Policy(config.concurrent_builds, config.digest_refresh_s)
-    loop = Loop(State(policy, bases=bases))
+    loop = Loop(State(policy, bases=bases, paused=paused))
     engine_watch = EngineWatch(engine, loop.post)
     records = Records(index, {root.label: str(root.path) for root in config.roots})
+    history = History(index.all_builds())
+    logs = LogFiles(paths.logs)
     roots = Roots(config, index, records, loop.post, report)
     hands = Hands(
         engine=engine,
         obtainer=Obtainer(engine, NoRegistry(), paths.state / "locks"),
         config=config,
-        logs=LogFiles(paths.logs),
+        logs=logs,
         records=records,
         roots=roots,
         loop=loop,
         engine_watch=engine_watch,
+        history=history,
+        announce=announce,
     )
 
     def record(event: Event, _before: State, after: State) -> None:
@@ -61,7 +80,7 @@ def make_parts(config: Config, paths: Paths, index: Index, report: Callable[[Loo
 
     loop.perform = hands.perform
     loop.observe(record)
-    return Parts(loop, hands, roots, engine_watch, records)
+    return Parts(loop, hands, roots, engine_watch, records, history, logs)
 
 
 def _left(config: Config, asked_at: float, wall: float) -> float:

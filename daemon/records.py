@@ -51,6 +51,10 @@ class Records:
     def note_build(self, id_: str, build: Mapping[str, Any]) -> None:
         self._later(f"build:{id_}:{build['started']}", lambda: self._index.add_build(id_, build))
 
+    def note_document(self, name: str, encode: Callable[[], Any]) -> None:
+        """Note a value of JSON; `encode` is called in another thread."""
+        self._later(f"document:{name}", lambda: self._index.store_document(name, encode()))
+
     def note_snapshot(self, root: str, encode: Callable[[], bytes]) -> None:
         """Note what is below a root; `encode` is called in another thread."""
         self._later(f"snapshot:{root}", lambda: self._index.store_snapshot(root, encode()))

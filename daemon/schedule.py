@@ -2,10 +2,12 @@
 
 from collections import Counter
 
-from envkiln.daemon.state import State, movable_base
+from envkiln.daemon.state import EVERYTHING, State, movable_base
 
 _Group = tuple[str, int]
 """Where a limit of `concurrency` was set, and the limit: it counts the builds of all environments it holds for."""
+
+_NOBODY: frozenset[str] = frozenset()
 
 
 def next_builds(state: State) -> list[str]:
@@ -64,6 +66,10 @@ def _hold(state: State, name: str) -> str | None:
         return f"waits for the engine: {state.engine.problem or 'not asked yet'}"
     if not state.engine.listed:
         return "waits for the engine's list of images"
+    if EVERYTHING in state.paused:
+        return "paused: go on with `envkiln resume`"
+    if state.paused and state.wanted.get(name, _NOBODY) <= state.paused:
+        return "paused: go on with `envkiln resume " + min(state.wanted.get(name, _NOBODY), default="") + "`"
     if name in state.builds:
         return "waits for the build before it to stop"
     for id_ in sorted(state.wanted.get(name, ())):

@@ -1,30 +1,38 @@
 """The service: startup, run, shutdown, in that order."""
 
 import asyncio
-import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from importlib.metadata import version
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from envkiln.cache.index import Index
 from envkiln.daemon.api import make_api
 from envkiln.daemon.config import Config
-from envkiln.daemon.events import BuildRequested, EngineConnected, Event
+from envkiln.daemon.events import EngineConnected, Event
 from envkiln.daemon.instance import single_instance
-from envkiln.daemon.narrate import Line, narrate, narrate_look
+from envkiln.daemon.journal import Journal, encoded
+from envkiln.daemon.messages import BuildView, Saved
+from envkiln.daemon.metrics import Metrics
+from envkiln.daemon.narrate import Level, Line, narrate, narrate_look
+from envkiln.daemon.notify import Notifier
 from envkiln.daemon.parts import Parts, make_parts
 from envkiln.daemon.paths import Paths
-from envkiln.daemon.state import Phase, State
+from envkiln.daemon.quiet_server import QuietServer
+from envkiln.daemon.service_answers import ServiceAnswers
+from envkiln.daemon.state import State
+from envkiln.daemon.tally import Tally
+from envkiln.daemon.telling import Telling
 from envkiln.daemon.tuning import tune_collector
-from envkiln.daemon.views import EnvironmentView, RootView, ServiceView, counts, engine_view, environment_view
+from envkiln.daemon.view_cache import ViewCache
 from envkiln.daemon.watched_root import LookReport
-
-_SETTLED = frozenset({Phase.READY, Phase.FAILED, Phase.INVALID, Phase.NAMED})
+from envkiln.daemon.web_door import WebDoor
 
 Say = Callable[[list[Line]], None]
+
+PAUSED = "paused"
+"""The document of the index that says what is paused: it holds over restarts."""
 
 
 class Service:
@@ -34,14 +42,18 @@ class Service:
         self._config = config
         self._paths = paths
         self.say = say
-        self._started = time.time()
         self._stop = asyncio.Event()
-        self._changed = asyncio.Event()
+        self._looked = False
         self._parts: Parts
+        self._answers: ServiceAnswers
 
     def stop(self) -> None:
         """Begin the shutdown; `run` returns when it is done."""
         self._stop.set()
+
+    @property
+    def state(self) -> State:
+        return self._parts.loop.state
 
     async def run(self, ready: Callable[["Service"], None] = lambda _: None) -> None:
         """Serve until `stop`; `ready` is called when queries are answered.
@@ -54,100 +66,107 @@ class Service:
             listener = stack.enter_context(single_instance(self._paths))
             index = Index(self._paths.index)
             stack.callback(index.close)
-            self._parts = parts = make_parts(self._config, self._paths, index, self._report)
-            parts.loop.observe(self._observe)
+            self._put_together(index)
+            parts, answers = self._parts, self._answers
             # Left in the opposite order: first nothing new is seen, then what runs is stopped, then all is written.
             stack.push_async_callback(parts.records.flush)
+            stack.push_async_callback(self._notifier.close)
             stack.push_async_callback(parts.hands.close)
             stack.push_async_callback(parts.roots.close)
-            server = _Server(uvicorn.Config(make_api(self), log_config=None, lifespan="off", access_log=False))
+            stack.push_async_callback(self._door.close)
+            app = make_api(answers, metrics=self._metrics)
+            server = QuietServer(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
             async with asyncio.TaskGroup() as group:
+                serving = group.create_task(server.serve(sockets=[listener]))
                 tasks = [
                     group.create_task(parts.loop.run()),
                     group.create_task(parts.records.run()),
                     group.create_task(parts.engine_watch.run()),
-                    group.create_task(server.serve(sockets=[listener])),
                     group.create_task(self._watch_roots()),
                 ]
+                if self._config.web_port:
+                    await self._door.open()
                 ready(self)
                 await self._stop.wait()
-                server.should_exit = True
-                await asyncio.wait([tasks[3]], timeout=2.0)
+                await server.end(serving)
                 for task in tasks:
                     task.cancel()
 
+    def _put_together(self, index: Index) -> None:
+        paused = index.document(PAUSED)
+        self._parts = parts = make_parts(
+            self._config,
+            self._paths,
+            index,
+            self._report,
+            announce=self._announce,
+            paused=frozenset(map(str, paused)) if isinstance(paused, list) else frozenset(),
+        )
+        self._metrics = Metrics(watches=self._watches)
+        self._journal = Journal()
+        views = ViewCache(self._build_of)
+        self._tally = Tally(index.document(Tally.DOCUMENT), parts.history.seconds_of)
+        self._door = WebDoor(self._web, self._paths.state / "token", self._config.web_port)
+        self._notifier = Notifier(lambda problem: self.say([Line(problem, level=Level.WARNING)]))
+        self._answers = ServiceAnswers(
+            parts,
+            views=views,
+            journal=self._journal,
+            tally=self._tally,
+            door=self._door,
+            problems=self._problems,
+        )
+        self._telling = Telling(self._journal, views, self._answers.service, self._answers.build_of_image)
+        parts.loop.observe(self._telling.observe)
+        parts.loop.observe(self._observe)
+        parts.loop.observe(self._notifier.observe)
+
+    def _watches(self) -> int:
+        return sum(watched.watcher.watches for watched in self._parts.roots.all if watched.watcher)
+
+    def _problems(self) -> tuple[str, ...]:
+        records = self._parts.records
+        return (*((records.problem,) if records.problem else ()), *self._notifier.problems)
+
+    def _web(self) -> ASGIApp:
+        from envkiln.daemon.web import web_routes  # noqa: PLC0415 -- templates are for those who ask for the page
+
+        return make_api(self._answers, metrics=self._metrics, extra=web_routes(self._answers))
+
     async def _watch_roots(self) -> None:
         await self._parts.roots.start()
+        await self._parts.loop.drained()
+        self._looked = True
+        self._telling.service_changed()
         await self._parts.roots.run()
 
     def _report(self, report: LookReport) -> None:
         self.say(narrate_look(report))
+        self._tally.unchanged(len(report.same) if self._looked else 0)
+        self._metrics.event_lag(report.seconds)
+        for id_ in report.same:
+            self._journal.add("saved", encoded(Saved(id_)))
+
+    def _announce(self, build: BuildView) -> None:
+        self._journal.add("build", encoded(build))
+        if build.seconds is not None and build.state != "running":
+            self._metrics.build_ended(build.state, build.seconds)
+
+    def _build_of(self, image: str) -> str | None:
+        build = self._parts.history.running(image)
+        return build.build if build else None
 
     def _observe(self, event: Event, before: State, after: State) -> None:
         self.say(narrate(event, before, after))
         if isinstance(event, EngineConnected):
             # Whatever took the engine away (a suspended laptop, a full disk) may have taken events with it.
             self._parts.roots.look_soon()
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    @property
-    def state(self) -> State:
-        return self._parts.loop.state
-
-    # api.Answers
-
-    def service(self) -> ServiceView:
-        state = self.state
-        return ServiceView(
-            version("envkiln"),
-            os.getpid(),
-            self._started,
-            not self._parts.roots.started,
-            engine_view(state),
-            tuple(
-                RootView(
-                    str(watched.root.path),
-                    watched.root.label,
-                    watched.watcher.mode if watched.watcher else "",
-                    watched.problems,
-                )
-                for watched in self._parts.roots.all
-            ),
-            (self._parts.records.problem,) if self._parts.records.problem else (),
-            counts(state),
-            tuple(environment_view(state, id_) for id_ in sorted(state.environments)),
-        )
-
-    def environment(self, id_: str) -> EnvironmentView | None:
-        state = self.state
-        return environment_view(state, id_) if id_ in state.environments else None
-
-    def is_settled(self, id_: str) -> bool:
-        state = self.state
-        environment = state.environments.get(id_)
-        if environment is None:
-            return True
-        # Whoever was told that an image is ready runs its alias next: that has to have moved.
-        tagging = any(alias in state.setting for alias in environment.aliases)
-        return environment.phase in _SETTLED and not tagging
-
-    def request_build(self, id_: str) -> None:
-        self._parts.loop.post(BuildRequested(id_))
-
-    async def look(self, id_: str) -> None:
-        # An id that is not known may be that of a directory made a moment ago.
-        await self._parts.roots.look(id_ if id_ in self.state.environments else None)
-        # What the look posted is applied before anything that is posted now.
-        await self._parts.loop.drained()
-
-    async def changed(self) -> None:
-        await self._changed.wait()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the service has its own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+        hits = self._tally.count(event, before, after, counting=self._looked)
+        for _ in range(hits):
+            self._metrics.skipped()
+        if self._tally.changed:
+            counted = self._tally.document()
+            self._parts.records.note_document(Tally.DOCUMENT, lambda: counted)
+        if before.paused != after.paused:
+            self._parts.records.note_document(PAUSED, lambda: sorted(after.paused))
+        self._answers.tell_changed()

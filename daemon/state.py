@@ -8,6 +8,10 @@ from itertools import chain
 from envkiln.cache.definition import EnvironmentDefinition, ImageReference
 from envkiln.cache.identity import Identity, base_image_of
 from envkiln.daemon.events import KnownImage, Now, Problem, Sighting
+from envkiln.daemon.messages import ProgressView
+
+EVERYTHING = ""
+"""Stands in `State.paused` for all environments; no id is empty."""
 
 
 class Phase(Enum):
@@ -130,7 +134,11 @@ class State:
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Which environments claim an alias; the first by id owns it."""
+    progress: Mapping[str, ProgressView] = field(default_factory=dict)
+    """How far the running builds are, by name, where that is known."""
     forced: frozenset[str] = frozenset()
+    paused: frozenset[str] = frozenset()
+    """The environments for which no build is to start; `EVERYTHING` stands for all."""
     changed: frozenset[str] = frozenset()
     """The environments that the last step derived anew or removed."""
 

@@ -15,6 +15,8 @@ from envkiln.daemon.events import (
     BaseUnresolved,
     BuildEnded,
     BuildRequested,
+    CancelBuild,
+    CancelRequested,
     Effect,
     Ending,
     EngineConnected,
@@ -23,14 +25,20 @@ from envkiln.daemon.events import (
     ImagesListed,
     Looked,
     Now,
+    Paused,
+    Problem,
+    Progressed,
+    Resumed,
     Tick,
 )
-from envkiln.daemon.state import Base, EngineStatus, Failure, Refusal, State, movable_base
+from envkiln.daemon.state import EVERYTHING, Base, EngineStatus, Failure, Refusal, State, movable_base
 
 FIRST_BACK_OFF_S = 5.0
 LONGEST_BACK_OFF_S = 600.0
 ASK_AGAIN_S = 60.0
 """When to ask again for a digest or an alias that could not be had."""
+
+CANCELLED = Problem("the build was cancelled", "change the definition, or ask for a build of it")
 
 
 def step(state: State, event: Event, now: Now) -> tuple[State, tuple[Effect, ...]]:
@@ -50,6 +58,7 @@ def _note(event: Event, draft: Draft) -> None:
 def _looked(event: Looked, draft: Draft) -> None:
     for id_ in event.gone:
         environment = draft.environments.pop(id_, None)
+        draft.paused.discard(id_)
         if environment is not None:
             draft.touched.add(id_)
             draft.let_go(id_, environment)
@@ -116,12 +125,14 @@ def _base_unresolved(event: BaseUnresolved, draft: Draft) -> None:
 def _build_ended(event: BuildEnded, draft: Draft) -> None:
     name = event.name
     build = draft.builds.pop(name, None)
+    draft.progress.pop(name, None)
     draft.touched.update(draft.wanted.get(name, ()))
     if event.image is not None:
         draft.have(event.image, draft.now.monotonic)
         built = event.ending is Ending.BUILT
         draft.why[name] = f"built in {event.seconds:.1f} s" if built else "an image of this content exists"
-    if event.problem is not None and name in draft.wanted:
+    # How a build ends that nobody waited for any more says nothing about the next one.
+    if event.problem is not None and name in draft.wanted and not (build is not None and build.cancelling):
         count = (draft.failures[name].count if name in draft.failures else 0) + 1
         # The exponent is limited: after a week of failures the power would be no float any more.
         wait = min(FIRST_BACK_OFF_S * 2 ** min(count - 1, 10), LONGEST_BACK_OFF_S)
@@ -155,6 +166,46 @@ def _build_requested(event: BuildRequested, draft: Draft) -> None:
         draft.failures.pop(environment.wanted, None)
         draft.why[environment.wanted] = "a build was asked for"
         draft.touched.update(draft.wanted.get(environment.wanted, ()))
+
+
+@_note.register
+def _cancel_requested(event: CancelRequested, draft: Draft) -> None:
+    environment = draft.environments.get(event.id)
+    name = environment.wanted if environment else None
+    if name is None or not (name in draft.builds or name in draft.queue):
+        return
+    draft.forced.discard(name)
+    build = draft.builds.get(name)
+    if build is not None and not build.cancelling:
+        draft.builds[name] = replace(build, cancelling=True)
+        draft.effects.append(CancelBuild(name))
+    if name not in draft.images:
+        # Without it the name would be queued again at once.
+        draft.failures[name] = Failure(CANCELLED, 0, None)
+    draft.why[name] = CANCELLED.message
+    draft.touched.update(draft.wanted[name])
+
+
+@_note.register
+def _paused(event: Paused, draft: Draft) -> None:
+    if event.id is None or event.id in draft.environments:
+        draft.paused.add(EVERYTHING if event.id is None else event.id)
+        draft.touched.update([event.id] if event.id else draft.environments)
+
+
+@_note.register
+def _resumed(event: Resumed, draft: Draft) -> None:
+    if event.id is None:
+        draft.paused.clear()
+    else:
+        draft.paused.discard(event.id)
+    draft.touched.update([event.id] if event.id else draft.environments)
+
+
+@_note.register
+def _progressed(event: Progressed, draft: Draft) -> None:
+    if event.name in draft.builds:
+        draft.progress[event.name] = event.progress
 
 
 @_note.register

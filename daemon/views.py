@@ -1,77 +1,14 @@
-"""What people and programs are shown of an environment: pure, made from the state, stable in its field names."""
-
-import msgspec
+"""What people and programs are shown of an environment: pure, made from the state."""
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.redact import redact
+from envkiln.daemon.messages import EngineView, EnvironmentView, ImageView
 from envkiln.daemon.schedule import why_waiting
-from envkiln.daemon.state import Environment, Phase, State, movable_base
+from envkiln.daemon.state import EVERYTHING, Environment, Phase, State, movable_base
 
 
-class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """One environment. Times are seconds since 1970, sizes bytes; what is not known is null.
-
-    `image` is what the file as it is now asks for, `last_good` the last image that was ready, to which the
-    `aliases` point. `state` is invalid, queued, building, ready, failed or named.
-    """
-
-    environment: str
-    state: str
-    since: float
-    reason: str
-    hint: str | None = None
-    turn: str | None = None
-    file: str
-    root: str
-    format: str | None = None
-    conda_environment: str | None = None
-    image: str | None = None
-    base_image: str | None = None
-    recipe: str | None = None
-    aliases: tuple[str, ...] = ()
-    image_id: str | None = None
-    image_size: int | None = None
-    image_created: float | None = None
-    last_good: str | None = None
-    warnings: tuple[str, ...] = ()
-
-
-class EngineView(msgspec.Struct, frozen=True):
-    connected: bool
-    description: str = ""
-    problem: str | None = None
-    hint: str | None = None
-
-
-class RootView(msgspec.Struct, frozen=True):
-    """A watched root: `mode` is inotify or polling; `problems` says what cannot be looked at, by path."""
-
-    path: str
-    label: str
-    mode: str
-    problems: dict[str, str]
-
-
-class ServiceView(msgspec.Struct, frozen=True):
-    """The whole service. `counts` has the number of environments by state.
-
-    `problems` are those of the service itself, such as a disk that is full. While it is `starting`, the first look
-    at the roots is not done and environments may be missing.
-    """
-
-    version: str
-    process: int
-    started: float
-    starting: bool
-    engine: EngineView
-    roots: tuple[RootView, ...]
-    problems: tuple[str, ...]
-    counts: dict[str, int]
-    environments: tuple[EnvironmentView, ...]
-
-
-def environment_view(state: State, id_: str) -> EnvironmentView:
-    """Return the view of one environment; raises KeyError when there is none of that id."""
+def environment_view(state: State, id_: str, build: str | None = None) -> EnvironmentView:
+    """Return the view of one environment, for which `build` runs; raises KeyError when there is none of that id."""
     environment = state.environments[id_]
     sighting, identity = environment.sighting, environment.identity
     reason, hint, turn = _why(state, environment)
@@ -95,8 +32,26 @@ def environment_view(state: State, id_: str) -> EnvironmentView:
         image_id=image.id if image else None,
         image_size=image.size if image else None,
         image_created=image.created if image else None,
+        digest=image.digest if image else None,
+        tags=tuple(sorted(image.references)) if image else (),
         last_good=environment.last_good,
         warnings=tuple(map(redact, (*(found.warnings if found else ()), *_trouble(state, environment)))),
+        paused=EVERYTHING in state.paused or id_ in state.paused,
+        build=build,
+    )
+
+
+def image_view(state: State, name: str) -> ImageView:
+    """Return the view of a known image; raises KeyError when there is none of that name."""
+    image = state.images[name]
+    return ImageView(
+        image=name,
+        id=image.id,
+        tags=tuple(sorted(image.references)),
+        size=image.size,
+        created=image.created,
+        digest=image.digest,
+        environments=tuple(sorted(state.wanted.get(name, ()))),
     )
 
 
@@ -108,14 +63,6 @@ def engine_view(state: State) -> EngineView:
         str(problem) if problem else None,
         problem.hint if problem else None,
     )
-
-
-def counts(state: State) -> dict[str, int]:
-    """Return the number of environments in each state, zeros included."""
-    numbers = {phase.value: 0 for phase in Phase}
-    for environment in state.environments.values():
-        numbers[environment.phase.value] += 1
-    return numbers
 
 
 def _why(state: State, environment: Environment) -> tuple[str, str | None, str | None]:

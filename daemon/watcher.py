@@ -102,6 +102,12 @@ class Watcher:
         if self._limit:
             self._explain_limit()
 
+    @property
+    def watches(self) -> int:
+        """How many directories the kernel watches for us now; none while polling."""
+        observer = self._observer
+        return observer.inotify.watches if isinstance(observer, LoudObserver) else 0
+
     def check(self) -> None:
         """Notice what no event tells, and begin again where needed."""
         place = _place_of(self._root)

@@ -9,12 +9,15 @@ from typing import cast
 import click
 import pytest
 from doc_examples import MARK, PROJECT, with_real_output
+from fake_service import FakeService
 
 from envkiln.cache import identity
 from envkiln.cache.definition import CondaSpecification, EnvironmentDefinition, Format, ImageReference
 from envkiln.daemon.cli import COMMANDS, envkiln
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.labels import labels_for
+from envkiln.daemon.metrics import Metrics, exposition
+from envkiln.daemon.routes import OPERATIONS
 from envkiln.daemon.settings import SETTINGS
 from envkiln.daemon.state import Phase
 
@@ -205,3 +208,26 @@ def test_the_documents_name_nothing_of_where_they_were_written() -> None:
         assert not re.search(r"/work/|/opt/|/tmp/|localhost:\d|127\.0\.0\.1", text), name
     picture = (PROJECT / "docs" / "terminal.svg").read_text()
     assert "http" not in picture.replace("http://www.w3.org/2000/svg", "").replace("https://www.textualize.io", "")
+
+
+def test_the_page_about_the_api_has_every_operation() -> None:
+    page = TEXTS["docs/api.md"]
+    expected = [
+        [
+            f"{it.method} {it.path}",
+            it.what,
+            ", ".join(f"`{parameter.name}`" for parameter in it.parameters).strip("`"),
+            it.answer.__name__ if it.answer else "",
+        ]
+        for it in OPERATIONS
+    ]
+    assert [[cell.strip("|` ") for cell in row] for row in table(page, "Operation")] == expected
+    events = next(it.events for it in OPERATIONS if it.path == "/v1/events")
+    assert {(row[0], row[1]) for row in table(page, "Event")} == {(kind, it.__name__) for kind, it in events}
+
+
+def test_the_page_about_the_api_has_every_metric(tmp_path: Path) -> None:
+    text, _ = exposition(Metrics(watches=lambda: 0), FakeService(tmp_path))
+    served = set(re.findall(r"^# TYPE (\w+)", text.decode(), re.MULTILINE))
+    shown = {row[0] for row in table(TEXTS["docs/api.md"], "Metric")}
+    assert {name for name in served if not name.endswith("_created")} == shown

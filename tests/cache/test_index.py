@@ -92,6 +92,18 @@ def test_the_last_builds_are_remembered(tmp_path: Path) -> None:
         for i in range(BUILDS_KEPT + 3):
             index.add_build("e", {"n": i})
         assert [build["n"] for build in index.builds("e")] == list(range(3, BUILDS_KEPT + 3))
+        index.add_build("b/c", {"n": 0})
+        assert index.all_builds() == {"e": index.builds("e"), "b/c": [{"n": 0}]}
+
+
+def test_documents_are_kept_by_name(tmp_path: Path) -> None:
+    with opened(tmp_path / "index") as index:
+        assert index.document("counts") is None
+        index.store_document("counts", {"hits": 1})
+        index.store_document("paused", ["a"])
+    with opened(tmp_path / "index") as index:
+        assert index.document("counts") == {"hits": 1}
+        assert index.document("paused") == ["a"]
 
 
 def test_the_directory_is_private_and_nothing_is_pickled_or_evicted(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_nothing_was_ever_run(run: Run, tmp_path: Path) -> None:
     assert "envkiln up" in err
     code, out, err = run("status", "--json")
     assert code == 0
-    assert json.loads(out) == {"running": False, "environments": [], "age": None}
+    assert json.loads(out) == {"running": False, "age": None, "service": None, "environments": [], "counts": {}}
     for words in (("status", "a"), ("image", "a"), ("logs", "a")):
         code, out, err = run(*words)
         assert (code, out) == (6, "")
@@ -128,10 +128,10 @@ def test_a_wrong_configuration_is_an_error_of_every_command(run: Run, tmp_path: 
 
 
 def test_a_bug_leaves_a_report(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of our own")
 
-    monkeypatch.setattr("envkiln.daemon.cli_queries.what_is_known", broken)
+    monkeypatch.setattr("envkiln.daemon.cli_status.what_is_known", broken)
     code, out, err = run("status")
     assert (code, out) == (3, "")
     assert "internal error" in err

@@ -208,6 +208,95 @@ def test_a_service_setting_in_a_roots_own_file_is_sent_where_it_belongs() -> Non
     assert "~/.config/envkiln/envkiln.toml" in error.hint
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'notify_command = ["rm", "-r"]',
+        'notify_webhook = "https://s3cret.example/"',
+        'notify_webhook_secret = "s3cret-s3cret-s3cret"',
+        'notify_webhook_secret_file = "x"',
+        'notify_webhook = ""',
+    ],
+)
+@pytest.mark.parametrize("before", ["build = true\n", "[[pattern]]\nmatch = '**'\n"])
+def test_what_starts_a_program_or_calls_out_is_refused_in_a_roots_own_file(before: str, line: str) -> None:
+    error = refusal(None, before + line)
+    name, number = line.split(" ", maxsplit=1)[0], before.count("\n") + 1
+
+    assert str(error) == (
+        f"/srv/envs/envkiln.toml:{number}: {name} cannot be set in a root's own file, "
+        "which may come with somebody else's repository"
+    )
+    assert error.hint == (
+        "set it in ~/.config/envkiln/envkiln.toml; there it may also stand in a [[root]] or [[pattern]]"
+    )
+
+
+def test_the_users_file_may_notify_by_root_and_by_pattern_and_a_roots_own_file_may_say_of_what() -> None:
+    config = load(
+        f'[[root]]\npath = "{ROOT}"\nnotify_webhook = "https://a.example/"\n'
+        "[[pattern]]\nmatch = 'gpu/*'\nnotify_command = ['~/bin/x', 'a b', 'a b']\n",
+        "notify_on = ['failed']\n",
+    )
+    gpu, cpu = (config.for_environment(config.roots[0], id_) for id_ in ("gpu/a", "cpu"))
+
+    assert (gpu.notify_on, gpu.notify_webhook) == (("failed",), "https://a.example/")
+    assert gpu.notify_command == ("~/bin/x", "a b", "a b")
+    assert cpu.notify_command is None
+
+
+def test_nobody_is_notified_unless_it_was_asked_for() -> None:
+    config = load()
+
+    assert config.for_environment(config.roots[0], "a").notify_on == ()
+
+
+def test_a_webhook_and_its_secret_are_shown_nowhere() -> None:
+    given = {"notify_webhook": "https://s3cret.example/s3cret", "notify_webhook_secret": "s3cret-s3cret-s3cret"}
+    config = load("".join(f'{name} = "{value}"\n' for name, value in given.items()))
+    settings = config.for_environment(config.roots[0], "a")
+
+    assert explained(config, "notify_webhook") == ("***", "~/.config/envkiln/envkiln.toml:1")
+    assert (settings.notify_webhook, settings.notify_webhook_secret) == tuple(given.values())
+    assert "s3cret" not in f"{config!r} {settings!r} {config.explain()} {config.roots}"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("notify_webhook = 'ftp://s3cret'", "notify_webhook expects a URL such as"),
+        ("notify_webhook = 'https://[s3cret'", "notify_webhook expects a URL such as"),
+        ("notify_webhook = 'https://h/s3cret x'", "notify_webhook expects a URL such as"),
+        ("notify_webhook_secret = 's3cret'", "notify_webhook_secret expects a text of 16 or more characters"),
+        ("notify_on = ['redy']", 'notify_on expects a list of "ready", "failed", "recovered"'),
+        ("notify_command = 'x'", "notify_command expects a list of words"),
+        ("notify_command = ['bin/x']", "a program is a name that is looked for in PATH, or a path that starts with /"),
+        ("notify_command = ['./x']", "a program is a name that is looked for in PATH, or a path that starts with /"),
+        ("notify_command = ['']", "the program has no name"),
+    ],
+)
+def test_a_mistake_about_notifications_is_refused_without_secrets(line: str, expected: str) -> None:
+    error = refusal(line)
+
+    assert expected in str(error)
+    assert "s3cret" not in f"{error} {error.hint}"
+
+
+def test_a_command_in_a_variable_is_written_as_in_a_shell() -> None:
+    config = load(environ={"ENVKILN_NOTIFY_COMMAND": "play 'all done.wav' -q", "ENVKILN_NOTIFY_ON": "ready, failed"})
+    settings = config.for_environment(config.roots[0], "a")
+
+    assert settings.notify_command == ("play", "all done.wav", "-q")
+    assert settings.notify_on == ("ready", "failed")
+    assert "expects a list of words" in str(refusal(environ={"ENVKILN_NOTIFY_COMMAND": "play 'x"}))
+
+
+def test_an_empty_list_takes_a_command_back() -> None:
+    config = load("notify_command = ['x']\n[[pattern]]\nmatch = 'a'\nnotify_command = []\n")
+
+    assert not config.for_environment(config.roots[0], "a").notify_command
+
+
 def test_a_root_table_in_a_roots_own_file_is_refused() -> None:
     assert "root is for the whole service" in str(refusal(None, "[[root]]\npath = '/'\n"))
 
@@ -452,6 +541,7 @@ def test_the_example_file_shows_every_setting_with_its_default() -> None:
     assert (gpu.builder, gpu.time_limit_s, gpu.build) == ("buildx", 10800.0, True)
     assert str(gpu.base_image).startswith("mcr.microsoft.com/azureml/openmpi4.1.0-cuda11.8-cudnn8-ubuntu22.04:")
     assert (draft.builder, draft.build) == ("buildx", False)
+    assert gpu.notify_on == ("failed", "recovered")
 
 
 def test_what_the_example_file_has_behind_a_hash_is_accepted() -> None:
@@ -466,4 +556,7 @@ def test_what_the_example_file_has_behind_a_hash_is_accepted() -> None:
     assert values["http_proxy"] == values["https_proxy"] == "http://proxy.example:3128"
     assert values["no_proxy"] == "localhost,.example.com"
     assert values["ca_bundle"] == "/etc/ssl/certs/company.pem"
+    assert values["notify_webhook"] == values["notify_webhook_secret"] == "***"
+    assert values["notify_webhook_secret_file"] == str(HOME / ".config/envkiln/webhook-secret")
+    assert values["notify_command"] == ["~/bin/on-envkiln", "--short"]
     assert set(values) == set(BY_NAME)

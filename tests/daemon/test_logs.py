@@ -3,9 +3,10 @@
 import stat
 from pathlib import Path
 
+import pytest
 from values import definition, name_of
 
-from envkiln.daemon.logs import KEPT, LogFiles
+from envkiln.daemon.logs import KEPT, LogFiles, build_id
 
 NAME = name_of(definition())
 
@@ -43,3 +44,19 @@ def test_the_logs_of_another_image_are_left_alone(tmp_path: Path) -> None:
     for started in range(2 * KEPT):
         logs.new(NAME, float(started)).write_text("")
     assert other.exists()
+
+
+def test_a_build_has_an_id_by_which_its_log_is_found(tmp_path: Path) -> None:
+    logs = LogFiles(tmp_path)
+    path = logs.new(NAME, 1700000000.1239)
+    path.write_text("12345")
+    assert build_id(NAME, 1700000000.1239) == f"{NAME[-32:]}-20231114T221320.123Z"
+    assert logs.of_build(build_id(NAME, 1700000000.1239)) == path
+    assert logs.bytes_in_all() == 5
+
+
+@pytest.mark.parametrize(
+    "build", ["", "..", "../../etc/passwd", f"{'a' * 32}-../../x", f"{'a' * 32}/20231114T221320.123Z"]
+)
+def test_what_is_not_the_id_of_a_build_has_no_log(tmp_path: Path, build: str) -> None:
+    assert LogFiles(tmp_path).of_build(build) is None

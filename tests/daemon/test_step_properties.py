@@ -12,18 +12,23 @@ from world import GONE, World
 
 from envkiln.daemon.events import (
     BuildRequested,
+    CancelRequested,
     Ending,
     EngineConnected,
     EngineLost,
     Event,
     ImagesListed,
     Now,
+    Paused,
+    Progressed,
+    Resumed,
     StartBuild,
     Tick,
 )
 from envkiln.daemon.judge import Facts, judge
+from envkiln.daemon.messages import ProgressView
 from envkiln.daemon.schedule import next_builds
-from envkiln.daemon.state import Phase, Policy, State, is_idle, next_wake
+from envkiln.daemon.state import EVERYTHING, Phase, Policy, State, is_idle, next_wake
 from envkiln.daemon.step import step
 
 IDS = st.sampled_from("abcd")
@@ -138,6 +143,24 @@ class Life(RuleBasedStateMachine):
     def request(self, id_: str) -> None:
         self.tell(BuildRequested(id_))
 
+    @rule(id_=IDS)
+    def cancel(self, id_: str) -> None:
+        self.tell(CancelRequested(id_))
+
+    @rule(id_=st.one_of(st.none(), IDS))
+    def pause(self, id_: str | None) -> None:
+        self.tell(Paused(id_))
+
+    @rule(id_=st.one_of(st.none(), IDS))
+    def resume(self, id_: str | None) -> None:
+        self.tell(Resumed(id_))
+
+    @precondition(lambda self: self.world.running)
+    @rule(data=st.data())
+    def progress(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.world.running)))
+        self.tell(Progressed(name, ProgressView(phase="solve")))
+
     @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, 60.0, 700.0]))
     def tick(self, seconds: float) -> None:
         self.monotonic += seconds
@@ -158,6 +181,8 @@ class Life(RuleBasedStateMachine):
                 assert self.state.engine.listed
                 assert effect.forced or effect.name not in {*self.state.images, *self.sure}
                 assert effect.name in self.state.wanted
+                assert EVERYTHING not in self.state.paused
+                assert not self.state.wanted[effect.name] <= self.state.paused
             self.world.perform(effect)
         assert len(self.world.running) <= self.state.policy.concurrent_builds
         assert self._shown(old) == self._shown(after), "a change that `changed` does not tell"
@@ -182,6 +207,8 @@ class Life(RuleBasedStateMachine):
         assert state.queue.keys() == {e.wanted for e in state.environments.values() if e.phase is Phase.QUEUED}
         assert state.forced <= wanted.keys()
         assert state.failures.keys() <= wanted.keys()
+        assert state.progress.keys() <= state.builds.keys()
+        assert state.paused <= {EVERYTHING, *state.environments}
 
     @invariant()
     def every_phase_is_what_the_facts_give(self) -> None:
@@ -213,6 +240,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         self.world.up = True
+        self.tell(Resumed(None))
         self.tell(EngineConnected("engine"))
         self.lists.clear()
         for _ in range(100):

@@ -1,0 +1,98 @@
+"""What the service can say and do: the contract between it and the API, the web page and the metrics."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from envkiln.daemon.journal import Journal
+from envkiln.daemon.logs import LogFiles
+from envkiln.daemon.messages import (
+    BuildPage,
+    BuildView,
+    EnvironmentDetail,
+    EnvironmentPage,
+    EnvironmentView,
+    ImagePage,
+    ServiceView,
+    StatsView,
+)
+
+LONGEST_PAGE = 1000
+USUAL_PAGE = 100
+
+
+class Answers(Protocol):
+    """Every method runs on the event loop and returns at once (well below 1 ms), except the coroutines."""
+
+    journal: Journal
+    """What happens, for followers."""
+    logs: LogFiles
+
+    def service(self) -> ServiceView: ...
+
+    def environment(self, id_: str) -> EnvironmentView | None: ...
+
+    def environments(
+        self,
+        *,
+        states: Sequence[str] = (),
+        name: str | None = None,
+        text: str | None = None,
+        after: str | None = None,
+        limit: int = USUAL_PAGE,
+    ) -> EnvironmentPage:
+        """Return environments by id. `name` is a shell pattern for the id, `text` stands anywhere in id, file, image
+        or reason (any case); `after` is the last id of the page before."""
+        ...
+
+    async def detail(self, id_: str) -> EnvironmentDetail | None: ...
+
+    def images(self, *, after: str | None = None, limit: int = USUAL_PAGE) -> ImagePage:
+        """Return the known images by name."""
+        ...
+
+    def builds(
+        self,
+        *,
+        environment: str | None = None,
+        states: Sequence[str] = (),
+        after: str | None = None,
+        limit: int = USUAL_PAGE,
+    ) -> BuildPage:
+        """Return builds, running ones first, then the newest first; `after` is the last build id of the page before."""
+        ...
+
+    def build(self, build: str) -> BuildView | None: ...
+
+    async def stats(self) -> StatsView: ...
+
+    def is_settled(self, id_: str) -> bool:
+        """Whether nothing more will happen to an environment by itself, its aliases included."""
+        ...
+
+    def request_build(self, id_: str) -> None: ...
+
+    def cancel(self, id_: str) -> None:
+        """End the build of an environment, running or queued; it stays so until it is saved or asked for again."""
+        ...
+
+    def pause(self, id_: str | None) -> None:
+        """Start no more builds of one environment, or (None) of any; what runs goes on."""
+        ...
+
+    def resume(self, id_: str | None) -> None: ...
+
+    async def look(self, id_: str | None) -> None:
+        """Look at the files of an environment (None, or an unknown id: at everything); return when that is known."""
+        ...
+
+    async def applied(self) -> None:
+        """Return when everything that was asked for before has been applied to the state."""
+        ...
+
+    async def changed(self) -> None:
+        """Return when the state has changed."""
+        ...
+
+    async def web_link(self) -> str:
+        """Open the web page's port, if it is not open, and return the page's address with its token."""
+        ...
