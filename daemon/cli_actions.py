@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from envkiln.daemon.client import Client, View
+from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode, UnknownEnvironment
 from envkiln.daemon.knowledge import find_running
 from envkiln.daemon.marks import totals
@@ -17,7 +18,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object pe
 
 
 @click.command()
-@click.argument("environments", nargs=-1, required=True, metavar="ENVIRONMENT...")
+@click.argument("environments", type=ENVIRONMENT, nargs=-1, required=True, metavar="ENVIRONMENT...")
 @_json
 def cancel(environments: tuple[str, ...], as_json: bool) -> int:
     """End the build of each ENVIRONMENT, running or queued; it is built again when it is saved or asked for.
@@ -35,7 +36,7 @@ def cancel(environments: tuple[str, ...], as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("environments", nargs=-1, metavar="[ENVIRONMENT...]")
+@click.argument("environments", type=ENVIRONMENT, nargs=-1, metavar="[ENVIRONMENT...]")
 @_json
 def pause(environments: tuple[str, ...], as_json: bool) -> int:
     """Start no more builds, of each ENVIRONMENT or of any; what runs goes on.
@@ -47,7 +48,7 @@ def pause(environments: tuple[str, ...], as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("environments", nargs=-1, metavar="[ENVIRONMENT...]")
+@click.argument("environments", type=ENVIRONMENT, nargs=-1, metavar="[ENVIRONMENT...]")
 @_json
 def resume(environments: tuple[str, ...], as_json: bool) -> int:
     """Start builds again, of each ENVIRONMENT or of all.
@@ -59,7 +60,7 @@ def resume(environments: tuple[str, ...], as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("environments", nargs=-1, metavar="[ENVIRONMENT...]")
+@click.argument("environments", type=ENVIRONMENT, nargs=-1, metavar="[ENVIRONMENT...]")
 @_json
 def rescan(environments: tuple[str, ...], as_json: bool) -> int:
     """Look at the files of each ENVIRONMENT, or at everything, now.

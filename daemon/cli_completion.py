@@ -79,9 +79,9 @@ def completion(context: click.Context, shell: str, line: str | None, breaks: str
     """Print the script that completes commands, options and environment ids when you press TAB.
 
     \b
-    bash  in ~/.bashrc:               eval "$(envkiln completion bash)"
-    zsh   in ~/.zshrc, below compinit: source <(envkiln completion zsh)
-    fish  once:  envkiln completion fish > ~/.config/fish/completions/envkiln.fish
+    bash, in ~/.bashrc:                eval "$(envkiln completion bash)"
+    zsh, in ~/.zshrc, below compinit:  source <(envkiln completion zsh)
+    fish, once:  envkiln completion fish > ~/.config/fish/completions/envkiln.fish
 
     The ids are those of the service, or of its index while it is down.
 

@@ -13,6 +13,7 @@ from envkiln.cache.names import short_name
 from envkiln.daemon import terminal
 from envkiln.daemon.cli_shared import View, json_option, say_down
 from envkiln.daemon.client import Client, ServiceDown
+from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.knowledge import find_environment, from_index, open_index
 from envkiln.daemon.paths import Paths, paths_from
@@ -21,7 +22,7 @@ from envkiln.daemon.text import ago, one_line, size
 
 
 @click.command()
-@click.argument("environment")
+@click.argument("environment", type=ENVIRONMENT)
 @json_option
 def history(environment: str, as_json: bool) -> int:
     """List the builds of ENVIRONMENT, the newest first.
@@ -197,8 +198,17 @@ def _stats_of_index(paths: Paths) -> tuple[dict[str, Any] | None, float | None]:
     index = open_index(paths)
     if index is None:
         return None, None
+    import msgspec
+
+    from envkiln.daemon.logs import LogFiles
+    from envkiln.daemon.tally import Tally
+
     with closing(index):
-        stored = index.document("stats")
-        stored_at = index.views_stored_at()
-    age = time.time() - stored_at if stored_at is not None else None
-    return (stored if isinstance(stored, dict) else None), age
+        document = index.document(Tally.DOCUMENT)
+    known, age = _images_of_index(paths)
+    if document is None:
+        return None, age
+    sizes = {image["id"]: image["size"] for image in known}
+    tally = Tally(document, lambda _image, _id: None)
+    view = tally.view(images=len(sizes), image_bytes=sum(sizes.values()), log_bytes=LogFiles(paths.logs).bytes_in_all())
+    return msgspec.to_builtins(view), age

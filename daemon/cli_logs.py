@@ -10,6 +10,7 @@ import click
 from envkiln.cache.errors import EnvkilnError
 from envkiln.daemon.cli_shared import View, say_down
 from envkiln.daemon.client import Client, ServiceDown
+from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.knowledge import find_environment
 from envkiln.daemon.logs import LogFiles
@@ -21,7 +22,7 @@ class NoLog(EnvkilnError):  # noqa: N818 -- what it is
 
 
 @click.command()
-@click.argument("environment", required=False)
+@click.argument("environment", type=ENVIRONMENT, required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the build ends.")
 @click.option("--tail", type=click.IntRange(0, 10_000), metavar="N", help="Begin with the last N lines.")
 @click.option("--build", "build", metavar="ID", help="Of this build (`envkiln history` lists them).")

@@ -3,13 +3,14 @@
 import click
 
 from envkiln.daemon.cli_shared import json_option, say_down, say_troubles
+from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.knowledge import find_environment
 from envkiln.daemon.text import one_line
 
 
 @click.command()
-@click.argument("environment")
+@click.argument("environment", type=ENVIRONMENT)
 @click.option("--last-good", is_flag=True, help="The last image that was ready, whatever the file says now.")
 @json_option
 def image(environment: str, last_good: bool, as_json: bool) -> int:

@@ -13,6 +13,7 @@ from envkiln.cache.names import short_name
 from envkiln.daemon import terminal
 from envkiln.daemon.cli_shared import json_option, plain_option, say_down, say_troubles, why
 from envkiln.daemon.client import Client
+from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.knowledge import Knowledge, View, find_environment, what_is_known
 from envkiln.daemon.marks import MARKS, mark_of, totals
@@ -24,7 +25,7 @@ _WIDEST_ID = 40
 
 
 @click.command()
-@click.argument("environment", required=False)
+@click.argument("environment", type=ENVIRONMENT, required=False)
 @click.option(
     "--state", "states", multiple=True, type=click.Choice(list(MARKS)), help="Only these; may be given several times."
 )

@@ -14,6 +14,7 @@ import click
 from envkiln.cache.errors import EnvkilnError
 from envkiln.daemon.cli_shared import plain_option, say_hint
 from envkiln.daemon.client import Client
+from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode, UnknownEnvironment
 from envkiln.daemon.knowledge import find_running
 from envkiln.daemon.paths import paths_from
@@ -27,7 +28,7 @@ _BAD = ("failed", "invalid")
 
 
 @click.command()
-@click.argument("environments", nargs=-1, required=True, metavar="ENVIRONMENT...")
+@click.argument("environments", type=ENVIRONMENT, nargs=-1, required=True, metavar="ENVIRONMENT...")
 @click.option("--any", "any_", is_flag=True, help="Until the first of them is ready.")
 @click.option("--timeout", type=click.FloatRange(min=0), default=None, metavar="S", help="Give up after S seconds.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end.")

@@ -22,7 +22,7 @@ class Row:
 
 
 def live_table(rows: Iterable[Row], caption: str) -> Table:
-    table = Table(box=None, pad_edge=False, caption=caption, caption_justify="left", expand=True)
+    table = Table(box=None, pad_edge=False, caption=Text(caption), caption_justify="left", expand=True)
     table.add_column("", width=1)
     table.add_column("environment", no_wrap=True, overflow="ellipsis", ratio=2)
     table.add_column("state", width=8)

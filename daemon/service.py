@@ -45,7 +45,8 @@ class Service:
         self._stop = asyncio.Event()
         self._looked = False
         self._parts: Parts
-        self._answers: ServiceAnswers
+        self.answers: ServiceAnswers
+        """There from the moment that `run` calls `ready`."""
 
     def stop(self) -> None:
         """Begin the shutdown; `run` returns when it is done."""
@@ -67,7 +68,7 @@ class Service:
             index = Index(self._paths.index)
             stack.callback(index.close)
             self._put_together(index)
-            parts, answers = self._parts, self._answers
+            parts, answers = self._parts, self.answers
             # Left in the opposite order: first nothing new is seen, then what runs is stopped, then all is written.
             stack.push_async_callback(parts.records.flush)
             stack.push_async_callback(self._notifier.close)
@@ -108,7 +109,7 @@ class Service:
         self._tally = Tally(index.document(Tally.DOCUMENT), parts.history.seconds_of)
         self._door = WebDoor(self._web, self._paths.state / "token", self._config.web_port)
         self._notifier = Notifier(lambda problem: self.say([Line(problem, level=Level.WARNING)]))
-        self._answers = ServiceAnswers(
+        self.answers = ServiceAnswers(
             parts,
             views=views,
             journal=self._journal,
@@ -116,7 +117,7 @@ class Service:
             door=self._door,
             problems=self._problems,
         )
-        self._telling = Telling(self._journal, views, self._answers.service, self._answers.build_of_image)
+        self._telling = Telling(self._journal, views, self.answers.service, self.answers.build_of_image)
         parts.loop.observe(self._telling.observe)
         parts.loop.observe(self._observe)
         parts.loop.observe(self._notifier.observe)
@@ -131,13 +132,14 @@ class Service:
     def _web(self) -> ASGIApp:
         from envkiln.daemon.web import web_routes  # noqa: PLC0415 -- templates are for those who ask for the page
 
-        return make_api(self._answers, metrics=self._metrics, extra=web_routes(self._answers))
+        return make_api(self.answers, metrics=self._metrics, extra=web_routes(self.answers))
 
     async def _watch_roots(self) -> None:
         await self._parts.roots.start()
         await self._parts.loop.drained()
         self._looked = True
         self._telling.service_changed()
+        self.answers.tell_changed()
         await self._parts.roots.run()
 
     def _report(self, report: LookReport) -> None:
@@ -169,4 +171,4 @@ class Service:
             self._parts.records.note_document(Tally.DOCUMENT, lambda: counted)
         if before.paused != after.paused:
             self._parts.records.note_document(PAUSED, lambda: sorted(after.paused))
-        self._answers.tell_changed()
+        self.answers.tell_changed()

@@ -46,6 +46,7 @@ def watch(environment: str | None, states: Collection[str], *, plain: bool) -> i
 def _draw(client: Client, model: WatchModel) -> None:
     from rich.console import Console  # noqa: PLC0415 -- only where something is drawn
     from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     console = Console()
     follower = _Follower(client, model)
@@ -54,12 +55,14 @@ def _draw(client: Client, model: WatchModel) -> None:
         follower.start()
         while True:
             follower.wait()
+            size = console.size
             with follower.lock:
-                rows, caption = model.rows(max(1, console.size.height - 2), time.time()), model.caption()
-            shown = (rows, caption, console.size)
-            if shown != drawn:
-                drawn = shown
-                live.update(live_table(rows, one_line(caption)), refresh=True)
+                caption = one_line(model.caption())
+                below = len(Text(caption).wrap(console, size.width))
+                rows = model.rows(max(1, size.height - 1 - below), time.time())
+            if (rows, caption, size) != drawn:
+                drawn = (rows, caption, size)
+                live.update(live_table(rows, caption), refresh=True)
             time.sleep(REFRESH_S)
 
 
@@ -135,7 +138,7 @@ def _touched(model: WatchModel, kind: str, data: Any) -> Collection[str]:
         return model.views.keys()
     if kind == "environment":
         return [data["environment"]]
-    if kind in ("build", "progress"):
+    if kind in ("build", "progress") and data["state"] == "running":  # of its end the environment tells
         return [id_ for id_, view in model.views.items() if view["build"] == data["build"]]
     return []
 

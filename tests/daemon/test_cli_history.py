@@ -31,6 +31,7 @@ def index(tmp_path: Path) -> Index:
     view = {"environment": "a", "state": "ready", "image": IMAGE, "image_id": "sha256:1", "image_size": 243_000_000}
     index.store_views({"a": view}, (), 0.0)
     index.add_build("a", msgspec.to_builtins(BUILD))
+    index.store_document("tally", {"since": 1.5, "hits": 3, "misses": 1})
     index.close()
     return index
 
@@ -85,6 +86,16 @@ def test_what_was_saved(run: Run, fake: FakeService) -> None:  # noqa: ARG001
     assert "time saved       20m34s" in out
     answer = json.loads(run("stats", "--json")[1])
     assert msgspec.convert(answer["stats"], StatsView).hits == 126
+
+
+def test_what_was_saved_by_what_the_index_remembers(run: Run, index: Index) -> None:  # noqa: ARG001
+    code, out, err = run("stats")
+    assert code == 0
+    assert "builds saved     3 (75%" in out
+    assert "the service is not running, as it was " in err
+    answer = json.loads(run("stats", "--json")[1])
+    stats = msgspec.convert(answer["stats"], StatsView)
+    assert (answer["running"], stats.hits, stats.images, stats.image_bytes) == (False, 3, 1, 243_000_000)
 
 
 def test_where_nothing_was_ever_run_nothing_is_counted(run: Run, tmp_path: Path) -> None:

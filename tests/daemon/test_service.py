@@ -26,8 +26,8 @@ def test_a_service_that_stops_at_once_has_written_what_it_saw(tmp_path: Path) ->
         running = asyncio.create_task(service.run(lambda _: ready.set()))
         async with asyncio.timeout(30):
             await ready.wait()
-            while service.service().starting or service.environment("a") is None:
-                await service.changed()
+            while service.answers.service().starting or service.answers.environment("a") is None:
+                await service.answers.changed()
         service.stop()
         await running
 
