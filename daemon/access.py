@@ -17,7 +17,7 @@ _SECURITY = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with none at all, the forms of browsers come with the origin `null`
     "cross-origin-resource-policy": "same-origin",
 }
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in _SECURITY.items()]

@@ -9,28 +9,35 @@ import re
 from envkiln.daemon.messages import ProgressView
 
 PHASES = ("context", "base", "solve", "download", "link", "pip", "steps", "export")
+_TOOLS = ("solve", "download", "link", "pip")
 _LONGEST_TEXT = 120
+_LOOKED_AT = 500
+"""Characters of a line that are looked at: a step may print a line of any length, and this runs on the event loop."""
 
-_BUILDX_STEP = re.compile(r"#(\d+) \[(?:([\w.-]+) )?(\d+)/(\d+)\] (.*)")
-_CLASSIC_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
-_AGE = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
-# The first that fits counts. A line of conda or pip stands anywhere in a step's output.
-_SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("context", re.compile(r"\[internal\] load (remote build context|build context|build definition|\.dockerignore)|Sending build context")),
-    ("base", re.compile(r"\[internal\] load metadata|^Pulling from |: Pulling fs layer|^resolve \S+@sha256|Step \d+/\d+ : FROM|\d/\d+\] FROM")),
-    ("export", re.compile(r"^(exporting |writing image|naming to|unpacking to|Successfully (built|tagged) [\w/.:-]+$)")),
-    ("solve", re.compile(r"^(Collecting package metadata|Solving environment|Channels:|Retrieving notices)")),
-    ("download", re.compile(r"^(Downloading and Extracting Packages|The following packages will be downloaded)")),
-    ("link", re.compile(r"^(Preparing|Verifying|Executing) transaction")),
-    ("pip", re.compile(r"^(Installing pip dependencies|Ran pip subprocess|Collecting \S|Installing collected packages|Looking in indexes)")),
-    ("steps", re.compile(r"Step \d+/\d+ : |\[[^\]]*\d+/\d+\] ")),
-)  # fmt: skip
+# BuildKit pads the number of a step ([stage-1  2/12]) and names the platform where it is not the builder's own
+# ([linux/arm64 stage-1 2/12]). Digits are limited: beyond some thousands of them `int` raises.
+_OF = r"([0-9]{1,4})/([0-9]{1,4})"
+_BUILDX_STEP = re.compile(rf"#[0-9]+ \[(?:([^\]]{{1,100}}?) +| *){_OF}\] (.*)")
+_CLASSIC_STEP = re.compile(rf"Step {_OF} : (.*)")
+AGE = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
+# The first that fits counts. The web page uses them too: what they say must mean the same in JavaScript. Each stands
+# at the beginning, and what it repeats is limited: no line makes one slow.
+SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple((phase, re.compile(f"^(?:{sign})")) for phase, sign in (
+    ("context", r"\[internal\] load (?:remote build context|build context|build definition|\.dockerignore)|Sending build context"),
+    ("base", r"\[internal\] load metadata|(?:\S{1,200}: )?Pulling (?:from|fs layer)|resolve \S+@sha256|Step [0-9]{1,4}/[0-9]{1,4} : FROM|\[[^\]]{0,100}\b[0-9]{1,4}/[0-9]{1,4}\] FROM"),
+    ("export", r"exporting (?:to (?:image|docker|oci|client)|layers|manifest|config|attestation)|writing image sha256|naming to|unpacking to|Successfully built [0-9a-f]{12}$|Successfully tagged \S+:\S+$"),
+    ("solve", r"Collecting package metadata|Solving environment|Channels:|Retrieving notices"),
+    ("download", r"Downloading and Extracting Packages|The following packages will be downloaded"),
+    ("link", r"(?:Preparing|Verifying|Executing) transaction"),
+    ("pip", r"Installing pip dependencies|Ran pip subprocess|Collecting \S|Building wheels? for|Installing collected packages|Looking in indexes"),
+    ("steps", r"Step [0-9]{1,4}/[0-9]{1,4} : |\[[^\]]{0,100}\b[0-9]{1,4}/[0-9]{1,4}\] "),
+))  # fmt: skip
 
 
 def phase_of(line: str) -> str | None:
     """Return the phase that a line of output begins, None for a line that says nothing about it."""
-    said = _AGE.sub("", line)
-    return next((phase for phase, sign in _SIGNS if sign.search(said)), None)
+    said = AGE.sub("", line[:_LOOKED_AT])
+    return next((phase for phase, sign in SIGNS if sign.search(said)), None)
 
 
 class Progress:
@@ -42,25 +49,28 @@ class Progress:
         self._seconds: dict[str, float] = {}
         self._steps: dict[str, tuple[int, int, str]] = {}
         """By stage: the highest step that began, of how many, and its instruction."""
+        self._syntax: re.Pattern[str] | None = None
+        """How this builder says its steps, once it has said one: a step may print what looks like the other's."""
 
     def note(self, line: str, now: float) -> bool:
         """Take a line said at `now` (seconds, of any clock); returns whether it changes what is shown."""
-        stepped = self._note_step(line)
+        shown = self._shown()
+        self._note_step(line[:_LOOKED_AT])
+        stepped = self._shown() != shown
         phase = phase_of(line)
-        # Stages run side by side: a step that begins in one does not end what conda does in another.
-        if phase is None or phase == self._phase or (phase == "steps" and self._phase and not stepped):
+        if phase is None or phase == self._phase or (not stepped and self._goes_on_despite(phase)):
             return stepped
         if self._phase:
-            self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._since
+            self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + max(0.0, now - self._since)
         self._phase, self._since = phase, now
         return True
 
     def view(self) -> ProgressView:
         """Return where the build is; the stage with the most steps is the one that counts."""
-        phase = self._phase or "context"
-        if not self._steps:
+        phase, shown = self._phase or "context", self._shown()
+        if shown is None:
             return ProgressView(phase=phase)
-        step, steps, text = max(self._steps.values(), key=lambda it: (it[1], it[0]))
+        step, steps, text = shown
         return ProgressView(phase=phase, step=step, steps=steps, text=text)
 
     def seconds(self, now: float) -> dict[str, float]:
@@ -70,18 +80,22 @@ class Progress:
         running = self._seconds.get(self._phase, 0.0) + max(0.0, now - self._since)
         return self._seconds | {self._phase: running}
 
-    def _note_step(self, line: str) -> bool:
-        buildx, classic = _BUILDX_STEP.match(line), _CLASSIC_STEP.match(line)
-        if buildx is not None:
-            stage, (step, steps), text = buildx[2] or "", (buildx[3], buildx[4]), buildx[5]
-        elif classic is not None:
-            stage, (step, steps), text = "", (classic[1], classic[2]), classic[3]
-        else:
-            return False
-        if len(steps) > 4 or int(step) > int(steps):
-            return False  # a step's own output that looks like one
-        before = self._steps.get(stage)
-        if before is not None and before[0] >= int(step):
-            return False
-        self._steps[stage] = (int(step), int(steps), " ".join(text.split())[:_LONGEST_TEXT])
-        return True
+    def _shown(self) -> tuple[int, int, str] | None:
+        return max(self._steps.values(), key=lambda it: (it[1], it[0]), default=None)
+
+    def _goes_on_despite(self, phase: str) -> bool:
+        """Stages run side by side: what begins in another one does not end what conda does in the one that counts."""
+        return bool(self._phase) and (phase == "steps" or (phase in ("context", "base") and self._phase in _TOOLS))
+
+    def _note_step(self, line: str) -> None:
+        for syntax in (_BUILDX_STEP, _CLASSIC_STEP) if self._syntax is None else (self._syntax,):
+            found = syntax.match(line)
+            if found is None:
+                continue
+            *stages, step, steps, text = found.groups()
+            stage, number, total = " ".join(stages[0].split()) if stages and stages[0] else "", int(step), int(steps)
+            before = self._steps.get(stage)
+            if not 1 <= number <= total or (before is not None and (before[0] >= number or before[1] != total)):
+                continue  # seen, or a step's own output that looks like one
+            self._syntax = syntax
+            self._steps[stage] = (number, total, " ".join(text.split())[:_LONGEST_TEXT])

@@ -66,10 +66,10 @@ def _hold(state: State, name: str) -> str | None:
         return f"waits for the engine: {state.engine.problem or 'not asked yet'}"
     if not state.engine.listed:
         return "waits for the engine's list of images"
-    if EVERYTHING in state.paused:
-        return "paused: go on with `envkiln resume`"
-    if state.paused and state.wanted.get(name, _NOBODY) <= state.paused:
-        return "paused: go on with `envkiln resume " + min(state.wanted.get(name, _NOBODY), default="") + "`"
+    if state.paused:
+        paused = _pause(state, name)
+        if paused is not None:
+            return paused
     if name in state.builds:
         return "waits for the build before it to stop"
     for id_ in sorted(state.wanted.get(name, ())):
@@ -77,3 +77,11 @@ def _hold(state: State, name: str) -> str | None:
         if base is not None and not state.bases[str(base)].answered:
             return f"asks for the digest of {base}"
     return None
+
+
+def _pause(state: State, name: str) -> str | None:
+    if EVERYTHING in state.paused:
+        return "paused: go on with `envkiln resume`"
+    ids = state.wanted.get(name, _NOBODY)
+    # An image that somebody else asks for too is built all the same.
+    return f"paused: go on with `envkiln resume {min(ids)}`" if ids and ids <= state.paused else None

@@ -135,4 +135,4 @@ def test_every_answer_forbids_what_the_page_does_not_need(door: Door, headers: d
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
         " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
-    assert (found["x-content-type-options"], found["referrer-policy"]) == ("nosniff", "no-referrer")
+    assert (found["x-content-type-options"], found["referrer-policy"]) == ("nosniff", "same-origin")
