@@ -29,7 +29,7 @@ def changes(before: str, after: str) -> tuple[str, ...]:
 
 def _specification(text: str) -> dict[str, Any] | None:
     try:
-        loaded = yaml.load(text, yaml.CSafeLoader)  # noqa: S506 -- a safe loader
+        loaded = yaml.load(text, yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
     return loaded if isinstance(loaded, dict) and isinstance(loaded.get("dependencies"), list) else None

@@ -1,7 +1,6 @@
 """`up`: the service in the foreground, with a live view on a terminal and plain lines elsewhere."""
 
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ import click
 from envkiln.daemon.cli_options import configuration, setting_options
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.narrate import Level, Line
+from envkiln.daemon.terminal import redraws
 
 if TYPE_CHECKING:
     from envkiln.daemon.live import LiveView
@@ -37,7 +37,7 @@ def up(roots: tuple[Path, ...], plain: bool, **flags: Any) -> int:
 
     async def main() -> None:
         view: LiveView | None = None
-        if sys.stdout.isatty() and not plain and os.environ.get("TERM") != "dumb":
+        if redraws(sys.stdout, plain=plain):
             from envkiln.daemon import live
 
             view = live.LiveView()

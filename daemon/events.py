@@ -173,10 +173,11 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """The running build of `name` has come so far."""
+    """The running build of `name` has come so far, `elapsed` seconds after its beginning."""
 
     name: str
     progress: ProgressView
+    elapsed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

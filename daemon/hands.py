@@ -113,7 +113,13 @@ class Hands:
 
     def _start_build(self, effect: StartBuild) -> None:
         name = effect.name
-        running = RunningBuild(effect, self._loop.state.environments[effect.id], time.time(), self._loop.post)
+        running = RunningBuild(
+            effect,
+            self._loop.state.environments[effect.id],
+            time.time(),
+            estimate=self._history.estimate(effect.id),
+            post=self._loop.post,
+        )
         self._running[name] = running
 
         # A task that is cancelled before it began runs none of its code: only its end is sure to come.

@@ -15,7 +15,7 @@ from envkiln.cache.names import short_name
 from envkiln.daemon.live_table import Row, live_table
 from envkiln.daemon.marks import rank_of, totals
 from envkiln.daemon.narrate import Level, Line
-from envkiln.daemon.progress_text import step_text
+from envkiln.daemon.progress_text import elapsed_text, step_text
 from envkiln.daemon.schedule import why_waiting
 from envkiln.daemon.state import EVERYTHING, Environment, Phase, State
 from envkiln.daemon.text import ago
@@ -70,19 +70,20 @@ def table_of(state: State, now: float, rows: int) -> Table:
             environment.phase.value,
             short_name(environment.wanted) if environment.wanted else "",
             ago(now - environment.since),
-            _why(state, environment),
+            _why(state, environment, now),
         )
         for environment in chosen
     )
     return live_table(shown, f"{totals(counts)}; {engine}")
 
 
-def _why(state: State, environment: Environment) -> str:
+def _why(state: State, environment: Environment, now: float) -> str:
     name = environment.wanted
     if name is not None and environment.phase is Phase.QUEUED:
         return why_waiting(state, name)
     progress = state.progress.get(name or "") if environment.phase is Phase.BUILDING else None
     if progress is not None:
         where = step_text(progress.phase, progress.step, progress.steps)
+        where += f", {elapsed_text(now - environment.since, progress.estimate)}"
         return f"{where}: {progress.text}" if progress.text else where
     return environment.reason

@@ -13,13 +13,14 @@ class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
     """Where a running build is: step `step` of `steps`, in `phase`.
 
     `phase` is one of context, base, solve, download, link, pip, steps, export. `text` is the instruction or the
-    last thing said, on one line.
+    last thing said, on one line. `estimate` is how long the build takes in all, by earlier ones of the environment.
     """
 
     phase: str
     step: int | None = None
     steps: int | None = None
     text: str = ""
+    estimate: float | None = None
 
 
 class BuildView(msgspec.Struct, frozen=True, kw_only=True):

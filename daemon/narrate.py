@@ -6,7 +6,8 @@ from enum import Enum
 
 from envkiln.cache.names import short_name
 from envkiln.cache.redact import redact
-from envkiln.daemon.events import EngineConnected, EngineLost, Event
+from envkiln.daemon.events import EngineConnected, EngineLost, Event, Progressed
+from envkiln.daemon.progress_text import elapsed_text, step_text
 from envkiln.daemon.state import Environment, Phase, State
 from envkiln.daemon.watched_root import LookReport
 
@@ -45,6 +46,8 @@ def narrate(event: Event, before: State, after: State) -> list[Line]:
     elif isinstance(event, EngineLost) and before.engine.problem != event.problem:
         hint = f" ({event.problem.hint})" if event.problem.hint else ""
         lines.append(Line(f"engine: {event.problem}{hint}; what is ready stays known", level=Level.WARNING))
+    elif isinstance(event, Progressed):
+        lines += _progress(event, before, after)
     about = (
         _line(id_, before.environments.get(id_), after.environments.get(id_), after) for id_ in sorted(after.changed)
     )
@@ -57,6 +60,15 @@ def narrate_look(report: LookReport) -> list[Line]:
         Line(f"saved; nothing that counts has changed ({report.seconds * 1000:.0f} ms)", id_) for id_ in report.same
     ]
     return same if len(same) <= 20 else [Line(f"{len(same)} definitions read again, none has changed")]
+
+
+def _progress(event: Progressed, before: State, after: State) -> list[Line]:
+    """Return a line when a build comes to another phase: steps alone are many, and told where lines are drawn over."""
+    build, earlier, now = after.builds.get(event.name), before.progress.get(event.name), event.progress
+    if build is None or (earlier is not None and earlier.phase == now.phase):
+        return []
+    text = f"{step_text(now.phase, now.step, now.steps)}, {elapsed_text(event.elapsed, now.estimate)}"
+    return [Line(text, build.id)]
 
 
 def _shortened(lines: list[Line], state: State) -> list[Line]:

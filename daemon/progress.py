@@ -22,16 +22,46 @@ _CLASSIC_STEP = re.compile(rf"Step {_OF} : (.*)")
 AGE = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
 # The first that fits counts. The web page uses them too: what they say must mean the same in JavaScript. Each stands
 # at the beginning, and what it repeats is limited: no line makes one slow.
-SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple((phase, re.compile(f"^(?:{sign})")) for phase, sign in (
-    ("context", r"\[internal\] load (?:remote build context|build context|build definition|\.dockerignore)|Sending build context"),
-    ("base", r"\[internal\] load metadata|(?:\S{1,200}: )?Pulling (?:from|fs layer)|resolve \S+@sha256|Step [0-9]{1,4}/[0-9]{1,4} : FROM|\[[^\]]{0,100}\b[0-9]{1,4}/[0-9]{1,4}\] FROM"),
-    ("export", r"exporting (?:to (?:image|docker|oci|client)|layers|manifest|config|attestation)|writing image sha256|naming to|unpacking to|Successfully built [0-9a-f]{12}$|Successfully tagged \S+:\S+$"),
-    ("solve", r"Collecting package metadata|Solving environment|Channels:|Retrieving notices"),
-    ("download", r"Downloading and Extracting Packages|The following packages will be downloaded"),
-    ("link", r"(?:Preparing|Verifying|Executing) transaction"),
-    ("pip", r"Installing pip dependencies|Ran pip subprocess|Collecting \S|Building wheels? for|Installing collected packages|Looking in indexes"),
-    ("steps", r"Step [0-9]{1,4}/[0-9]{1,4} : |\[[^\]]{0,100}\b[0-9]{1,4}/[0-9]{1,4}\] "),
-))  # fmt: skip
+SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (phase, re.compile(f"^(?:{'|'.join(signs)})"))
+    for phase, *signs in (
+        (
+            "context",
+            r"\[internal\] load (?:remote build context|build context|build definition|\.dockerignore)",
+            "Sending build context",
+        ),
+        (
+            "base",
+            r"\[internal\] load metadata",
+            r"(?:\S{1,200}: )?Pulling (?:from|fs layer)",
+            r"resolve \S+@sha256",
+            r"Step [0-9]{1,4}/[0-9]{1,4} : FROM",
+            r"\[[^\]]{0,100}\b[0-9]{1,4}/[0-9]{1,4}\] FROM",
+        ),
+        (
+            "export",
+            "exporting (?:to (?:image|docker|oci|client)|layers|manifest|config|attestation)",
+            "writing image sha256",
+            "naming to",
+            "unpacking to",
+            "Successfully built [0-9a-f]{12}$",  # of the engine; pip says it of packages
+            r"Successfully tagged \S+:\S+$",
+        ),
+        ("solve", "Collecting package metadata", "Solving environment", "Channels:", "Retrieving notices"),
+        ("download", "Downloading and Extracting Packages", "The following packages will be downloaded"),
+        ("link", "(?:Preparing|Verifying|Executing) transaction"),
+        (
+            "pip",
+            "Installing pip dependencies",
+            "Ran pip subprocess",
+            r"Collecting \S",
+            "Building wheels? for",
+            "Installing collected packages",
+            "Looking in indexes",
+        ),
+        ("steps", "Step [0-9]{1,4}/[0-9]{1,4} : ", r"\[[^\]]{0,100}\b[0-9]{1,4}/[0-9]{1,4}\] "),
+    )
+)
 
 
 def phase_of(line: str) -> str | None:

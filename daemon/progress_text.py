@@ -14,7 +14,7 @@ def progress_text(build: Mapping[str, Any], now: float) -> str:
         return str(build["state"]) if seconds is None else f"{build['state']} in {spell(seconds)}"
     progress = build.get("progress") or {}
     where = step_text(progress.get("phase") or "", progress.get("step"), progress.get("steps"))
-    took = _elapsed(now - build["started"], build.get("estimate"))
+    took = elapsed_text(now - build["started"], build.get("estimate"))
     return f"{where}, {took}" if where else took
 
 
@@ -38,7 +38,8 @@ def spell(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m"
 
 
-def _elapsed(seconds: float, estimate: float | None) -> str:
+def elapsed_text(seconds: float, estimate: float | None) -> str:
+    """Return `12s of about 40s`, or what is known of it."""
     took = spell(seconds)
     if estimate is None:
         return took

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.redact import redact
 from envkiln.daemon.events import BuildEnded, Event, Progressed, StartBuild
@@ -21,17 +23,25 @@ class RunningBuild:
     """Belongs to one StartBuild; lives on the event loop."""
 
     def __init__(
-        self, effect: StartBuild, environment: Environment, started: float, post: Callable[[Event], None]
+        self,
+        effect: StartBuild,
+        environment: Environment,
+        started: float,
+        *,
+        estimate: float | None,
+        post: Callable[[Event], None],
     ) -> None:
         """`started` is wall time; `environment` is what is built, whatever becomes of its file meanwhile."""
         self.environment = environment
         self.started = started
         self._effect = effect
+        self._estimate = estimate
         self._post = post
         self._loop = asyncio.get_running_loop()
         self._progress = Progress()
         self._telling: asyncio.TimerHandle | None = None
         self._told = 0.0
+        self._began = self._loop.time()
 
     def hear(self, line: str) -> None:
         """Take one line of the build's output."""
@@ -80,7 +90,8 @@ class RunningBuild:
     def _tell(self) -> None:
         self._telling = None
         self._told = self._loop.time()
-        self._post(Progressed(self._effect.name, self._progress.view()))
+        progress = msgspec.structs.replace(self._progress.view(), estimate=self._estimate)
+        self._post(Progressed(self._effect.name, progress, self._told - self._began))
 
 
 def _definition(environment: Environment) -> str | None:

@@ -1,5 +1,6 @@
 """What a person who follows along reads."""
 
+import msgspec
 import pytest
 from values import BROKEN, Story, definition, image, name_of, sighting
 
@@ -13,8 +14,10 @@ from envkiln.daemon.events import (
     Event,
     Looked,
     Problem,
+    Progressed,
     Tick,
 )
+from envkiln.daemon.messages import ProgressView
 from envkiln.daemon.narrate import Level, Line, narrate, narrate_look
 from envkiln.daemon.watched_root import LookReport
 
@@ -160,3 +163,16 @@ def test_a_step_that_changes_many_environments_is_told_in_numbers() -> None:
     story.tell(Looked((*seen, sighting("broken", BROKEN))))
     assert [line.subject for line in story.lines] == ["broken", ""]
     assert story.lines[-1] == Line("61 environments changed; now 1 invalid, 58 queued, 2 building")
+
+
+def test_a_build_tells_its_phases_with_how_long_it_took_so_far() -> None:
+    story = building()
+    solve = ProgressView(phase="solve", step=3, steps=9, estimate=40.0)
+    story.tell(Progressed(NAME, solve, 12.0))
+    assert story.lines == [Line("step 3 of 9, solve, 12s of about 40s", "a")]
+    story.tell(Progressed(NAME, msgspec.structs.replace(solve, step=4), 13.0))
+    assert story.lines == []
+    story.tell(Progressed(name_of(definition("another")), solve, 1.0))
+    assert story.lines == []
+    story.tell(Progressed(NAME, ProgressView(phase="pip"), 50.0))
+    assert story.lines == [Line("pip, 50s", "a")]

@@ -144,7 +144,7 @@ def _until_built_again(world: World, times: int) -> None:
 
 
 def _until_away(world: World) -> None:
-    until(lambda: not json.loads(world.answer("status", "--json"))["engine"]["connected"], world.output)
-    engine = json.loads(world.answer("status", "--json"))["engine"]
+    until(lambda: not json.loads(world.answer("status", "--json"))["service"]["engine"]["connected"], world.output)
+    engine = json.loads(world.answer("status", "--json"))["service"]["engine"]
     assert engine["problem"]
     assert engine["hint"]

@@ -78,7 +78,7 @@ def test_every_question_is_answered(make_world: MakeWorld) -> None:
     assert table.splitlines()[3] == "1 ready, 1 invalid, 1 failed"
     whole = json.loads(world.answer("status", "--json"))
     assert whole["running"]
-    assert whole["engine"]["connected"]
+    assert whole["service"]["engine"]["connected"]
     assert whole["counts"] | {"ready": 1, "failed": 1, "invalid": 1, "queued": 0} == whole["counts"]
     assert json.loads(world.answer("status", "good", "--json")) == world.view("good")
     assert reference.removesuffix(":latest") in world.answer("status", world.root / "good" / "Dockerfile")
