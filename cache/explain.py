@@ -1,7 +1,7 @@
 """What differs between two texts that have a name, in words: pure."""
 
-import difflib
 from collections import Counter
+from difflib import SequenceMatcher
 from typing import Any
 
 import yaml
@@ -10,6 +10,8 @@ from envkiln.cache.redact import redact
 
 _LONGEST = 200
 _MOST = 50
+_MOST_COMPARED = 1000
+"""Lines whose places are compared; of longer texts only what came and went is told. Callers wait for the answer."""
 _COMPARISONS = ("==", ">=", "<=", "!=", "~=", "=", ">", "<", " ", "[", ";", "@")
 
 
@@ -29,6 +31,9 @@ def changes(before: str, after: str) -> tuple[str, ...]:
 
 def _specification(text: str) -> dict[str, Any] | None:
     try:
+        # Canonical text has no aliases; with them a short text may be endless.
+        if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.CSafeLoader)):
+            return None
         loaded = yaml.load(text, yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
@@ -69,9 +74,22 @@ def _of_lists(what: str, old: list[str], new: list[str]) -> list[str]:
 
 def _of_lines(before: str, after: str) -> list[str]:
     old, new = before.splitlines(), after.splitlines()
-    found = [line for line in difflib.ndiff(old, new) if line[:2] in ("+ ", "- ") and line[2:].strip()]
-    words = {"+ ": "added", "- ": "removed"}
-    return [f"{words[line[:2]]}: {line[2:].strip()}" for line in found] or ["white space changed"]
+    same = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
+    same = min(len(old), len(new)) if same is None else same
+    old, new = old[same:], new[same:]
+    while old and new and old[-1] == new[-1]:
+        del old[-1], new[-1]
+    if max(len(old), len(new)) > _MOST_COMPARED:
+        changed = [("removed", [*(Counter(old) - Counter(new)).elements()])]
+        changed.append(("added", [*(Counter(new) - Counter(old)).elements()]))
+        nothing = "the order of the lines changed"
+    else:
+        # Not `ndiff`: it also looks for lines that are alike, for seconds where some hundred are.
+        changed, nothing = [], "white space changed"
+        for _, low, high, new_low, new_high in SequenceMatcher(None, old, new).get_opcodes():
+            if old[low:high] != new[new_low:new_high]:
+                changed += [("removed", old[low:high]), ("added", new[new_low:new_high])]
+    return [f"{word}: {line.strip()}" for word, lines in changed for line in lines if line.strip()] or [nothing]
 
 
 def _texts(items: Any) -> list[str]:

@@ -65,6 +65,7 @@ def test_the_wheel_runs_in_a_clean_virtual_environment(wheel: Path, tmp_path: Pa
     # Types are shipped too.
     listed = run([str(binaries / "python"), "-m", "pip", "show", "-f", "envkiln"], tmp_path)
     assert "envkiln/cache/py.typed" in listed
+    assert "envkiln/daemon/web_files/envkiln.js" in listed
 
 
 @pytest.mark.wheel

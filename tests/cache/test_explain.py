@@ -1,5 +1,8 @@
 """What changed, in words."""
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +52,27 @@ def test_instructions_that_come_and_go() -> None:
         "added: FROM base:2",
         "added: RUN b",
     )
+
+
+@pytest.mark.parametrize("lines", [200, 900, 3000])
+def test_long_texts_that_differ_in_every_line_are_compared_at_once(lines: int) -> None:
+    old = "\n".join(f"RUN ./install_{number}.sh --prefix /opt/{number}" for number in range(lines))
+    started = time.process_time()
+    said = changes(old, old.replace("/opt", "/usr"))
+    assert time.process_time() - started < 0.5  # 200 lines took seconds once
+    assert said[-1] == f"and {2 * lines - 50} more"
+
+
+def test_lines_in_another_order_are_a_change() -> None:
+    assert changes("RUN a\nRUN b", "RUN b\nRUN a")
+    long = [f"RUN {number}" for number in range(3000)]
+    assert changes("\n".join(long), "\n".join(reversed(long))) == ("the order of the lines changed",)
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n"])
+def test_a_text_with_aliases_is_compared_by_lines(text: str) -> None:
+    text += "dependencies: []\n"
+    assert changes(text, f"{text}z: 1\n") == ("added: z: 1",)
 
 
 def test_no_credential_is_told() -> None:

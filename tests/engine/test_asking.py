@@ -98,12 +98,11 @@ def test_a_build_is_cancelled_and_stays_so_until_it_is_asked_for(make_world: Mak
     view = world.until_state("a", "failed")
     assert "cancelled" in view["reason"]
     until(lambda: gate.waiting == 0)
-    [build] = json.loads(world.answer("history", "a", "--json"))["builds"]
-    assert build["state"] == "cancelled"
+    until(lambda: _newest(world, "a")["state"] == "cancelled", lambda: _newest(world, "a"))
     gate.open()
     world.client.build("a")
     world.until_state("a", "ready")
-    newest = json.loads(world.answer("history", "a", "--json"))["builds"][0]
+    newest = _newest(world, "a")
     assert (newest["state"], newest["forced"]) == ("built", True)
 
 
@@ -156,3 +155,8 @@ def test_what_changed_since_the_last_image_is_told(make_world: MakeWorld, testbe
     assert "six=1.17.0" in detail["definition"]
     assert [build["state"] for build in detail["builds"]] == ["built", "built"]
     assert {"solve", "download"} & detail["builds"][0]["phases"].keys()
+
+
+def _newest(world: World, id_: str) -> dict[str, Any]:
+    builds: list[dict[str, Any]] = json.loads(world.answer("history", id_, "--json"))["builds"]
+    return builds[0]
