@@ -11,15 +11,14 @@ demo: dev testbed
 
 test: test-fast check test-wheel test-engine
 
-# -P keeps the checkout itself off sys.path, where `daemon` would be ours twice.
 test-fast: dev
-	$(BIN)/python -P -m pytest -q -n auto -m "not engine and not wheel"
+	scripts/test -n auto -m "not engine and not wheel"
 
 test-engine: dev testbed
-	$(BIN)/python -P -m pytest -q -m engine
+	scripts/test -m engine
 
 test-wheel: dev
-	$(BIN)/python -P -m pytest -q -m wheel
+	scripts/test -m wheel
 
 check: dev
 	$(BIN)/ruff check .
