@@ -1,6 +1,11 @@
-"""What every test stands on, whoever started the run."""
+"""What every test stands on, whoever started the run: hypothesis takes the same examples every time."""
 
 import signal
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.load_profile("same")
 
 
 def pytest_configure() -> None:

@@ -36,13 +36,13 @@ def reference(specification: dict[str, object]) -> str:
     return text
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(specifications)
 def test_the_text_is_what_pyyaml_writes(specification: dict[str, object]) -> None:
     assert canonical_text(specification) == reference(specification)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(st.lists(words, min_size=1), st.lists(words, min_size=1))
 def test_the_usual_shape_is_what_pyyaml_writes(channels: list[str], packages: list[str]) -> None:
     specification = {"channels": channels, "dependencies": ["python=3.7", {"pip": packages}, *packages]}

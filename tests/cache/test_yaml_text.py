@@ -159,13 +159,13 @@ def judge(data: bytes) -> None:
     assert ordered(ours) == ordered(theirs)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400)
 @given(st.binary(max_size=60))
 def test_any_bytes_give_a_value_or_a_definition_error(data: bytes) -> None:
     judge(data)
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True)
+@settings(max_examples=1000)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 def test_any_text_that_looks_like_yaml_gives_a_value_or_a_definition_error(text: str) -> None:
     judge(text.encode())
@@ -177,7 +177,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(values)
 def test_what_pyyaml_writes_is_read_back(data: Any) -> None:
     assert ordered(value(yaml.safe_dump(data, sort_keys=False))) == ordered(data)

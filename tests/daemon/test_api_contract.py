@@ -60,12 +60,12 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[requests.Sessi
         serving(service, make_api(service, metrics=Metrics()), listener),
         requests.Session() as session,
     ):
-        session.mount(BASE, UnixHTTPAdapter(f"http+unix://{path}", timeout=10))
+        session.mount(BASE, UnixHTTPAdapter(f"http+unix://{path}", timeout=60))
         yield session
 
 
 @schema.exclude(path="/v1/events").parametrize()
-@settings(max_examples=25, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_the_document_says(case: schemathesis.Case[Any], session: requests.Session) -> None:
     case.call_and_validate(base_url=BASE, session=session)
 

@@ -34,7 +34,7 @@ def run(state: State, posted: list[Event], *, until: type[Tick] | None = None) -
         running = asyncio.create_task(loop.run())
         await asyncio.to_thread(post_all, loop)
         await loop.drained()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reached.wait()
         running.cancel()
         return loop

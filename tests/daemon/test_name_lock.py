@@ -38,7 +38,7 @@ def hold(directory: Path) -> "subprocess.Popen[bytes]":
 
 async def taken(directory: Path, name: str = NAME) -> bool:
     """Take the lock and return whether somebody else had it first."""
-    async with asyncio.timeout(10), name_lock(directory, name) as waited:
+    async with asyncio.timeout(60), name_lock(directory, name) as waited:
         return waited
 
 

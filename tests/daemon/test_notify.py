@@ -57,7 +57,7 @@ class Scene:
 
 
 async def reached(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 -- whatever the condition is about
             await asyncio.sleep(0)
 
@@ -103,7 +103,7 @@ def test_who_closes_waits_for_nobody() -> None:
     async def play() -> None:
         scene = Scene()
         scene.see(BROKEN)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await scene.notifier.close()
         assert scene.fake.closed
         assert scene.fake.got == []

@@ -24,7 +24,7 @@ def test_a_service_that_stops_at_once_has_written_what_it_saw(tmp_path: Path) ->
         service = Service(config, paths, lambda _: None)
         ready = asyncio.Event()
         running = asyncio.create_task(service.run(lambda _: ready.set()))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await ready.wait()
             while service.answers.service().starting or service.answers.environment("a") is None:
                 await service.answers.changed()

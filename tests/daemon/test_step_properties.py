@@ -289,8 +289,5 @@ TestLife = Life.TestCase
 TestLife.settings = settings(
     max_examples=300,
     stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
     suppress_health_check=list(HealthCheck),
 )

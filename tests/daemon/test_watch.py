@@ -115,7 +115,7 @@ class Screen:
         """Press Ctrl-C; the exit code."""
         self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(30)
+            return self.process.wait(60)
         finally:
             self.process.kill()
             self.process.wait()
@@ -222,7 +222,7 @@ def test_a_line_for_each_phase_of_a_build_and_none_for_what_is_not_asked_for(
     while not any("speech: building" in line for line in told[2:]):
         told.append(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
     assert ": step 3 of 5, solve, " in told[0]
     assert told[1].endswith("1 named\n")

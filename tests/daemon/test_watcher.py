@@ -16,7 +16,7 @@ from envkiln.daemon.mounts import needs_polling
 from envkiln.daemon.watcher import Polling, Watcher
 
 # Only an upper bound for slow machines: every wait ends when what it waits for is there.
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Reports:

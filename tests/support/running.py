@@ -193,6 +193,16 @@ class World:
 
         return until(reached, lambda: f"{id_} {state}: {self.view(id_)}\n{self.output()}")
 
+    def until_alias(self, id_: str) -> View:
+        """Wait until an environment is ready and the service knows of its alias, which is set later; the view."""
+
+        def settled() -> View | None:
+            view = self.view(id_)
+            return view if view["state"] == "ready" and self.alias(id_) in view["tags"] else None
+
+        self.until_state(id_, "ready")
+        return until(settled, lambda: f"the alias of {self.view(id_)}\n{self.output()}")
+
     def alias(self, id_: str) -> str:
         return f"{self.mark}/{id_}:latest"
 

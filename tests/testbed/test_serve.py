@@ -32,7 +32,7 @@ def port(tmp_path: Path) -> Iterator[int]:
 
 
 def get(port: int, path: str) -> tuple[int, str | None]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         reply = connection.getresponse()
