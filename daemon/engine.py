@@ -15,6 +15,7 @@ from envkiln.daemon.builder import EngineUnavailable
 from envkiln.daemon.engine_errors import EngineRefused, mapped, unreachable
 from envkiln.daemon.engine_stream import interrupt, streaming
 from envkiln.daemon.engine_values import (
+    DEFAULT_URL,
     EngineEvent,
     EngineImage,
     EngineInfo,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import docker
     import requests
 
-DEFAULT_URL = "unix:///var/run/docker.sock"
 EVENT_ACTIONS = ("tag", "untag", "delete", "pull", "load", "import")
 # How long a stopped `events` may hang on: two looks a second cost nothing measurable.
 _STOP_LOOK_S = 0.5
@@ -176,20 +176,13 @@ class Engine:
     def new_client(self, *, timeout_s: float | None = None) -> "docker.APIClient":
         """Return a docker-py client of its own for a caller that streams; the caller closes it."""
         # Late: importing docker takes longer than the whole of `envkiln status` may.
-        import docker  # noqa: PLC0415
-        from docker.utils import kwargs_from_env  # noqa: PLC0415
+        from envkiln.daemon.engine_client import address_settings, connect  # noqa: PLC0415
 
-        settings: dict[str, Any] = {"timeout": timeout_s or self._timeout_s, "version": "auto"}
-        url = self.url or os.environ.get("DOCKER_HOST")
-        if url:
-            settings |= kwargs_from_env(environment={**os.environ, "DOCKER_HOST": url})
-        else:
-            settings |= _context_settings()
-        settings["use_ssh_client"] = str(settings.get("base_url", "")).startswith("ssh://")
         with mapped("connect", self._where()):
+            settings = address_settings(self.url)
             self._address = str(settings.get("base_url") or "")
             _knock(self._address)
-            return docker.APIClient(**settings)
+            return connect(settings, timeout_s or self._timeout_s)
 
     @contextmanager
     def _calling(self, what: str, *, registry: bool = False) -> Iterator["docker.APIClient"]:
@@ -213,7 +206,7 @@ class Engine:
         self._idle.append(client)
 
     def _where(self) -> str:
-        return self.url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
+        return self.url or os.environ.get("DOCKER_HOST") or self._address or DEFAULT_URL
 
 
 def _close_all(clients: "deque[docker.APIClient]") -> None:
@@ -229,20 +222,6 @@ def _knock(url: str) -> None:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(5)
             probe.connect(f"/{path.lstrip('/')}")
-
-
-def _context_settings() -> dict[str, Any]:
-    """The address that `docker context use` chose; none of it when that cannot be read."""
-    from docker.context import ContextAPI  # noqa: PLC0415
-
-    try:
-        name = os.environ.get("DOCKER_CONTEXT")
-        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
-        host = context.Host if context else None
-        tls = context.TLSConfig if context else None
-    except Exception:  # noqa: BLE001 -- a damaged context file: docker-py raises whatever its parsing met
-        return {"base_url": DEFAULT_URL}
-    return {"base_url": host or DEFAULT_URL} | ({"tls": tls} if tls else {})
 
 
 def _familiar(repository: str) -> str:

@@ -1,5 +1,6 @@
 """What can go wrong with an engine, in words: the causes lie deep in the libraries' wrapping."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -61,9 +62,22 @@ def mapped(what: str, where: str, *, registry: bool = False) -> Iterator[None]:
 
 def _trouble(error: BaseException) -> tuple[str, str | None]:
     """What went wrong with a connection, and what to do: the cause lies deep in the libraries' wrapping."""
-    import requests  # noqa: PLC0415
+    from docker.errors import TLSParameterError  # noqa: PLC0415
 
     chain = list(_chain(error))
+    tls = [link for link in chain if isinstance(link, (ssl.SSLError, TLSParameterError))]
+    if tls:
+        return (
+            f"cannot be reached over TLS ({tls[-1]}): one end does not accept the other's certificate",
+            "check ca.pem, cert.pem and key.pem of DOCKER_CERT_PATH, or of the docker context",
+        )
+    return _silence(error, chain)
+
+
+def _silence(error: BaseException, chain: list[BaseException]) -> tuple[str, str | None]:
+    """Why nobody answers, or nobody understandable."""
+    import requests  # noqa: PLC0415
+
     if any(isinstance(link, PermissionError) for link in chain):
         return (
             "may not be used by this user",

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+DEFAULT_URL = "unix:///var/run/docker.sock"
+
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:

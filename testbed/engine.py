@@ -61,13 +61,33 @@ class Engine:
 class PrivateEngine:
     """Life of the private engine: `start`, `stop`, `discard`."""
 
+    name = "engine"
+    namespace = "envkiln-testbed"
+    """A containerd of the machine would be shared: each engine stays out of the others' names."""
+
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._run = layout.run_directory()
+        self._data = layout.engine
+        self._run = self._run_directory()
         self._pidfile = self._run / "dockerd.pid"
-        self._log = layout.engine / "dockerd.log"
+        self._log = self._data / "dockerd.log"
         self._made = self._run / "made"
         self.host = f"unix://{self._run / 'docker.sock'}"
+
+    def _run_directory(self) -> Path:
+        return self._layout.run_directory()
+
+    def _provide_network(self, environment: dict[str, str]) -> tuple[list[str], str]:
+        """Make the network; return the engine's arguments for it, and what it is in a few words."""
+        bridge = Bridge(self._run, environment)
+        note = bridge.provide()
+        return [f"--bridge={bridge.name}"], note
+
+    def _remove_network(self, environment: dict[str, str]) -> None:
+        Bridge(self._run, environment).remove()
+
+    def _more_arguments(self) -> list[str]:
+        return []
 
     def running(self) -> Engine | None:
         """The engine, if it was started and answers."""
@@ -81,18 +101,17 @@ class PrivateEngine:
             return engine
         if os.geteuid() != 0:
             raise TestbedError("a private Docker engine needs root", INSTEAD)
-        with step("engine: packages") as current:
+        with step(f"{self.name}: packages") as current:
             current.note = "unpacked" if provide_sysroot(self._layout) else "there already"
         environment = {**os.environ, **sysroot_environment(self._layout.sysroot)}
-        bridge = Bridge(self._run, environment)
-        with step("engine: network") as current:
-            current.note = bridge.provide()
-        with step("engine: start") as current:
-            engine = self._start(bridge, environment)
+        with step(f"{self.name}: network") as current:
+            network, current.note = self._provide_network(environment)
+        with step(f"{self.name}: start") as current:
+            engine = self._start([*network, *self._more_arguments()], environment)
             current.note = engine.describe()
         return engine
 
-    def _start(self, bridge: Bridge, environment: dict[str, str]) -> Engine:
+    def _start(self, arguments: list[str], environment: dict[str, str]) -> Engine:
         # A pid file of a killed engine stops the next one from starting.
         self.stop()
         self._pidfile.unlink(missing_ok=True)
@@ -110,16 +129,15 @@ class PrivateEngine:
                 dockerd,
                 f"--config-file={settings}",
                 f"--host={self.host}",
-                f"--data-root={self._layout.engine / 'data'}",
+                f"--data-root={self._data / 'data'}",
                 f"--exec-root={self._run / 'exec'}",
                 f"--pidfile={self._pidfile}",
                 f"--userland-proxy-path={sysroot / 'usr/sbin/docker-proxy'}",
-                # A containerd of the machine would be shared: stay out of its names.
-                "--containerd-namespace=envkiln-testbed",
-                "--containerd-plugins-namespace=envkiln-testbed-plugins",
-                f"--bridge={bridge.name}",
+                f"--containerd-namespace={self.namespace}",
+                f"--containerd-plugins-namespace={self.namespace}-plugins",
                 "--iptables=false",
                 "--ip6tables=false",
+                *arguments,
             ],
             self._log,
             environment,
@@ -152,12 +170,12 @@ class PrivateEngine:
         """Stop the engine and remove its data, mounts, network interface and rules."""
         self.stop()
         environment = {**os.environ, **sysroot_environment(self._layout.sysroot)}
-        Bridge(self._run, environment).remove()
+        self._remove_network(environment)
         for made in self._made.read_text().splitlines() if self._made.exists() else ():
             # Not empty: somebody else uses it by now.
             with contextlib.suppress(OSError):
                 Path(made).rmdir()
-        for place in (self._layout.engine, self._run):
+        for place in (self._data, self._run):
             remove_tree(place)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from steps import TestbedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -71,6 +71,16 @@ class EngineApi:
         """Remove an image with all its tags; one that is gone or in use is left alone."""
         with self._request("DELETE", f"/images/{name}?force=1", timeout=120.0):
             pass
+
+    def saved_images(self, name: str) -> Iterator[bytes]:
+        """Yield an image as an archive that `load_images` of another engine takes."""
+        with self._request("GET", f"/images/{name}/get", timeout=300.0) as reply:
+            while block := reply.read(1 << 20):
+                yield block
+
+    def load_images(self, archive: Iterable[bytes]) -> None:
+        """Load an archive of images, with their names."""
+        self._work("/images/load?quiet=1", archive)
 
     def import_image(self, name: str, changes: Iterable[str], archive: Iterable[bytes]) -> None:
         """Make an image of one layer from a root file system in tar format."""

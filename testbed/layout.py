@@ -50,6 +50,21 @@ class Layout:
         return self.root / "engine"
 
     @property
+    def second_engine(self) -> Path:
+        """Data root and log of the second engine."""
+        return self.root / "second-engine"
+
+    @property
+    def second_facts(self) -> Path:
+        """The file that tells tests where the second engine is."""
+        return self.root / "second.json"
+
+    @property
+    def certificates(self) -> Path:
+        """Keys and certificates for mutual TLS with the second engine."""
+        return self.root / "certificates"
+
+    @property
     def docker_config(self) -> Path:
         """A DOCKER_CONFIG directory with the buildx plugin."""
         return self.root / "docker-config"

@@ -22,6 +22,7 @@ from engine import PrivateEngine, docker_client, engine_at, machine_engine, mach
 from layout import Layout
 from mounts import remove_tree
 from registry import provide_registry
+from second_engine import SecondEngine, start_second, stop_second
 from serve import address, provide_server, stop_server
 from steps import TestbedError, complain, step, write_atomically
 
@@ -34,7 +35,9 @@ HELP = {
     "status": "say what runs; ends with 1 unless all is up",
     "stop-engine": "stop the private engine",
     "start-engine": "start the private engine again",
-    "down": "stop the private engine and the channel server; keep all files",
+    "start-second": "start a second engine, behind mutual TLS",
+    "stop-second": "stop the second engine",
+    "down": "stop the private engines and the channel server; keep all files",
     "clean": "down, then remove the images and the work directory",
 }
 
@@ -84,6 +87,7 @@ def stop_engine(layout: Layout) -> None:
 
 def down(layout: Layout) -> None:
     """Stop what `up` started."""
+    stop_second(layout)
     stop_engine(layout)
     with step("channel server: stop") as current:
         current.note = "stopped" if stop_server(layout) else "was not running"
@@ -99,6 +103,7 @@ def clean(layout: Layout) -> None:
                 current.note = remove_images(layout, engine)
     down(layout)
     with step("files"):
+        SecondEngine(layout).discard()
         private.discard()
         remove_tree(layout.root)
 
@@ -160,6 +165,8 @@ def main(words: Sequence[str] | None = None) -> int:
         "up": lambda layout: up(layout, arguments.engine),
         "start-engine": start_engine,
         "stop-engine": stop_engine,
+        "start-second": start_second,
+        "stop-second": stop_second,
         "down": down,
         "clean": clean,
     }

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from running import EngineDoor, Gate, World
+from second_host import SecondHost, start_second_host
 
 from envkiln.cache.canonical import canonical_text
 from envkiln.cache.definition import (
@@ -182,6 +183,15 @@ def shell(engine: Engine) -> Iterator[Callable[[str, str], str]]:
     for container in containers:
         client.remove_container(container, force=True)
     client.close()
+
+
+@pytest.fixture(scope="session")
+def second(testbed: Testbed) -> Iterator[SecondHost]:
+    """The second engine; it is stopped at the end."""
+    assert testbed.url
+    host = start_second_host(FACTS.parent)
+    yield host
+    host.main("stop-second")
 
 
 class Relay:

@@ -1,0 +1,34 @@
+"""The second engine of the test bed, as another machine would be: reached over mutual TLS only."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from envkiln.daemon.engine import Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class SecondHost:
+    """`url` and `certificates` are what a client uses (DOCKER_HOST, DOCKER_CERT_PATH); `engine` goes by its socket."""
+
+    url: str
+    certificates: Path
+    engine: Engine
+    work: Path
+
+    def main(self, command: str) -> None:
+        """Run `stop-second` or `start-second` of the test bed."""
+        script = str(ROOT / "testbed" / "main.py")
+        subprocess.run([sys.executable, script, "--work", str(self.work), command], check=True)
+
+
+def start_second_host(work: Path) -> SecondHost:
+    """Start the second engine of the test bed in `work`; the same again when it runs."""
+    script = str(ROOT / "testbed" / "main.py")
+    subprocess.run([sys.executable, script, "--work", str(work), "start-second"], check=True)
+    facts = json.loads((work / "second.json").read_text(encoding="utf-8"))
+    return SecondHost(facts["docker_host"], Path(facts["certificates"]), Engine(facts["socket"]), work)
