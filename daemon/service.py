@@ -150,7 +150,7 @@ class Service:
             self._journal.add("saved", encoded(Saved(id_)))
 
     def _announce(self, build: BuildView) -> None:
-        self._journal.add("build", encoded(build))
+        self._telling.build_changed(build)
         if build.seconds is not None and build.state != "running":
             self._metrics.build_ended(build.state, build.seconds)
 

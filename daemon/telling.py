@@ -28,8 +28,10 @@ class Telling:
         self._views = views
         self._service = service
         self._build_of = build_of
+        self._state = State()
 
     def observe(self, event: Event, before: State, after: State) -> None:
+        self._state = after
         few = len(after.changed) <= MOST_ENTRIES
         kept = {id_: self._views.kept(id_) for id_ in after.changed} if few else {}
         self._views.note(after)
@@ -48,6 +50,18 @@ class Telling:
                 self._journal.add("progress", encoded(build))
         if before.engine != after.engine or before.paused != after.paused:
             self.service_changed()
+
+    def build_changed(self, build: BuildView) -> None:
+        """A build has begun or ended. Which build runs is part of what is said of an environment."""
+        self._journal.add("build", encoded(build))
+        if build.state != "running":
+            return  # that it has ended is a step of the loop, which tells what became of its environments
+        waiting = self._state.wanted.get(build.image, frozenset())
+        if len(waiting) > MOST_ENTRIES:
+            self._journal.reset()
+            return
+        for id_ in sorted(waiting):
+            self._journal.add("environment", encoded(self._views.view(id_)))
 
     def service_changed(self) -> None:
         """The service itself is not what it was."""

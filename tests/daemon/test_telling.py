@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 from values import BROKEN, Story, definition, image, name_of
 
 from envkiln.daemon.events import (
@@ -42,7 +43,8 @@ class Told:
     def __init__(self) -> None:
         self.journal = Journal()
         self.story = Story()
-        self.telling = Telling(self.journal, ViewCache(lambda _: None), lambda: SERVICE, lambda _: BUILD)
+        self.build: str | None = None
+        self.telling = Telling(self.journal, ViewCache(lambda _: self.build), lambda: SERVICE, lambda _: BUILD)
         self.position: int = 0
 
     def tell(self, event: Event) -> None:
@@ -107,6 +109,29 @@ def test_progress_is_told_with_its_build() -> None:
     told = Told()
     told.tell(Progressed(NAME, ProgressView(phase="solve")))
     assert kinds(told.news()) == ["progress"]
+
+
+def test_a_build_that_begins_later_than_its_state_is_named_by_every_environment_that_waits_for_it() -> None:
+    told = Told()
+    for event in (EngineConnected("engine"), ImagesListed({}, 1001.0)):
+        told.tell(event)
+    told.see("a", "b", "c", broken=True)
+    told.see("a", "b")
+    told.news()
+    told.build = BUILD.build
+    told.telling.build_changed(BUILD)
+    news = told.news() or []
+    assert [kind for kind, _ in news] == ["build", "environment", "environment"]
+    assert [(view["environment"], view["state"], view["build"]) for _, view in news[1:]] == [
+        ("a", "building", "b"),
+        ("b", "building", "b"),
+    ]
+
+
+def test_the_end_of_a_build_is_told_of_the_build_alone() -> None:
+    told = Told()
+    told.telling.build_changed(msgspec.structs.replace(BUILD, state="built"))
+    assert kinds(told.news()) == ["build"]
 
 
 def test_a_step_that_changes_very_many_is_a_new_beginning() -> None:

@@ -59,6 +59,9 @@ def test_a_follower_sees_a_build_from_the_save_to_the_image(make_world: MakeWorl
         progress = next(data for _, kind, data in follower.heard if kind == "progress")
         assert progress["environment"] == "a"
         assert progress["progress"]["phase"]
+        # A page that is open names the build that runs: it began after the environment was said to be building.
+        named = [view["build"] for _, kind, view in follower.heard if kind == "environment"]
+        assert named[-1] == progress["build"]
         gate.open()
         until(lambda: "ready" in follower.states("a"), lambda: follower.states("a"))
         assert follower.states("a")[-2:] == ["building", "ready"]
