@@ -1,5 +1,5 @@
 # The README's two commands are `make demo` and `make test`. Everything private goes below .venv and build.
-.PHONY: demo test test-fast test-engine test-wheel check dev bench testbed clean
+.PHONY: demo test test-fast test-engine test-wheel check dev bench testbed test-witness witness clean
 .NOTPARALLEL:
 
 PYTHON ?= python3
@@ -9,10 +9,10 @@ BIN = .venv/bin
 demo: dev testbed
 	$(BIN)/python demo/tour.py
 
-test: test-fast check test-wheel test-engine
+test: test-fast check test-wheel test-witness test-engine
 
 test-fast: dev
-	scripts/test -n auto -m "not engine and not wheel"
+	scripts/test -n auto -m "not engine and not wheel and not witness"
 
 test-engine: dev testbed
 	scripts/test -m engine
@@ -20,18 +20,25 @@ test-engine: dev testbed
 test-wheel: dev
 	scripts/test -m wheel
 
+test-witness: dev witness
+	scripts/test -m witness
+
 check: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests/cache tests/daemon tests/support tests/*.py
 	$(BIN)/mypy tests/engine
+	$(BIN)/mypy tests/witness
 	$(BIN)/mypy testbed tests/testbed
 	$(BIN)/mypy benchmarks demo docs
 	$(BIN)/lint-imports
 
 dev:
 	scripts/venv
+
+witness:
+	scripts/witness
 
 testbed:
 	$(PYTHON) testbed/main.py up
