@@ -110,6 +110,7 @@ class Config:
     digest_refresh_s: float
     docker_host: str | None = field(repr=False)
     docker_config: Path | None
+    workspace: Path | None
     web_port: int
     below: Layer = field(repr=False, compare=False)
     """Defaults and the user's file."""

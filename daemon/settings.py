@@ -70,6 +70,13 @@ SETTINGS: tuple[Setting, ...] = (
         "The directory of Docker's `config.json`; without it, what the `docker` command would use.",
     ),
     Setting(
+        "workspace",
+        PATH,
+        None,
+        Scope.SERVICE,
+        "The directory of registered versions; without it, there are none.",
+    ),
+    Setting(
         "web_port",
         whole(0, 65_535),
         0,
