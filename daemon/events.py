@@ -66,6 +66,35 @@ class KnownImage:
     """The digest of its manifest in a registry, where the engine knows one."""
 
 
+class Answer(Enum):
+    """Whether a registry has an image. One that does not answer has not said no: missing and forbidden look alike."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryImage:
+    """An image that stands in a registry under an environment's name, and is believed to be what the name says.
+
+    `repository` is `<registry>/azureml/azureml_<hash>`, `digest` that of its manifest, `config` that of its
+    configuration; `size` counts its configuration and `layers` as they are stored there, in bytes.
+    """
+
+    name: str
+    repository: str
+    digest: str
+    config: str
+    layers: tuple[str, ...]
+    size: int
+
+    @property
+    def reference(self) -> str:
+        """What cannot move: `<registry>/azureml/azureml_<hash>@sha256:<digest>`."""
+        return f"{self.repository}@{self.digest}"
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A look found `changed` environments new or different, and `gone` ones no longer there."""
@@ -112,6 +141,21 @@ class BaseUnresolved:
     reference: str
     problem: Problem
     recorded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryAnswered:
+    """What the registries say of `name`: yes with the `image`, no, or unknown with the `problem`.
+
+    A no has a `problem` too where something stands under the name that is not believed. `retry_after_s` is how long
+    a registry asks to be left alone.
+    """
+
+    name: str
+    answer: Answer
+    image: RegistryImage | None = None
+    problem: Problem | None = None
+    retry_after_s: float | None = None
 
 
 class Ending(Enum):
@@ -192,6 +236,7 @@ Event = (
     | ImagesListed
     | BaseResolved
     | BaseUnresolved
+    | RegistryAnswered
     | BuildEnded
     | AliasSet
     | BuildRequested

@@ -7,10 +7,10 @@ from pathlib import Path
 from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.engine import Engine
-from envkiln.daemon.events import BuildEnded, Ending, Problem
+from envkiln.daemon.events import Answer, BuildEnded, Ending, Problem
 from envkiln.daemon.known_images import adopt_image, find_known_image
 from envkiln.daemon.name_lock import name_lock
-from envkiln.daemon.registry import Answer, Registry
+from envkiln.daemon.registry import Registry
 
 
 class Obtainer:
@@ -33,7 +33,7 @@ class Obtainer:
         try:
             async with name_lock(self._locks, name) as waited:
                 # Whoever waited for another builder of this name takes what that one made.
-                ended = await self._without_building(name, log, forced=forced and not waited)
+                ended = await self._without_building(request, log, forced=forced and not waited)
                 if ended is None:
                     await builder.build(request, log)
                     ended = await self._verified(name)
@@ -41,20 +41,22 @@ class Obtainer:
             ended = ended_by(name, error)
         return _timed(ended, time.monotonic() - started)
 
-    async def _without_building(self, name: str, log: Log, *, forced: bool) -> BuildEnded | None:
+    async def _without_building(self, request: BuildRequest, log: Log, *, forced: bool) -> BuildEnded | None:
         if forced:
             return None
+        name = request.identity.image
         image = await asyncio.to_thread(find_known_image, self._engine, name)
         if image is None:
             image = await asyncio.to_thread(adopt_image, self._engine, name)
         if image is None:
-            answer = await self._registry.has(name)
-            if answer is Answer.UNKNOWN:
-                raise BuildFailed("the registry does not say whether it has the image", passing=True)
-            if answer is Answer.NO:
+            said = await self._registry.ask(name, request.options.platform)
+            if said.answer is Answer.UNKNOWN:
+                message = f"the registry does not say whether it has the image: {said.problem}"
+                raise BuildFailed(message, hint=said.problem.hint if said.problem else None, passing=True)
+            if said.image is None:
                 return None
-            log(f"pulling {name}")
-            await self._registry.pull(name)
+            log(f"pulling {said.image.reference}")
+            await self._registry.pull(said.image)
             image = await asyncio.to_thread(find_known_image, self._engine, name)
         return BuildEnded(name, Ending.FOUND, image) if image else None
 

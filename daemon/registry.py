@@ -1,32 +1,47 @@
-"""What a team's registry has: the question that comes before a build. No registry is configured yet."""
+"""The contract of a team's registries: the question before a build, and what follows from a yes."""
 
-from enum import Enum
 from typing import Protocol
 
+from envkiln.cache.errors import EnvkilnError, Turn
+from envkiln.daemon.events import Answer, RegistryAnswered, RegistryImage
 
-class Answer(Enum):
-    """A registry that does not answer has not said no: missing and forbidden look alike, and a network can be down."""
 
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
+class NotPushed(EnvkilnError):  # noqa: N818 -- what it is
+    """An image that is not in the registry after a push, or that must not be pushed."""
+
+    turn = Turn.SURROUNDINGS
 
 
 class Registry(Protocol):
-    """Asked before each build. `has` never raises for a registry that cannot be reached: that is UNKNOWN."""
+    """What the registries of the settings have, taken together."""
 
-    async def has(self, name: str) -> Answer: ...
+    async def ask(self, name: str, platform: str | None) -> RegistryAnswered:
+        """Return whether one of them has a believed image of `name` for `platform` (None: the engine's own).
 
-    async def pull(self, name: str) -> None:
+        Never raises for a registry that cannot be reached or does not let us in: that is UNKNOWN.
+        """
+        ...
+
+    async def pull(self, image: RegistryImage) -> None:
         """Bring the image into the engine under `name:latest`; raises EnvkilnError when it cannot."""
+        ...
+
+    async def push(self, name: str, platform: str | None) -> RegistryImage:
+        """See to it that the first registry has an image of `name`, and return it as it stands there.
+
+        An image that is there and believed is left as it is. Raises EnvkilnError when it is not there in the end.
+        """
         ...
 
 
 class NoRegistry:
-    """The registry of somebody who has none."""
+    """The registries of somebody who has none."""
 
-    async def has(self, name: str) -> Answer:  # noqa: ARG002
-        return Answer.NO
+    async def ask(self, name: str, platform: str | None) -> RegistryAnswered:  # noqa: ARG002
+        return RegistryAnswered(name, Answer.NO)
 
-    async def pull(self, name: str) -> None:
-        raise NotImplementedError(f"there is no registry to pull {name} from")
+    async def pull(self, image: RegistryImage) -> None:
+        raise NotImplementedError(f"there is no registry to pull {image.name} from")
+
+    async def push(self, name: str, platform: str | None) -> RegistryImage:  # noqa: ARG002
+        raise NotPushed(f"there is no registry for {name}", hint="set `registries`")

@@ -13,15 +13,15 @@ from envkiln.cache.source import MemoryTree
 from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_values import EngineImage
-from envkiln.daemon.events import BuildEnded, Ending
+from envkiln.daemon.events import Answer, BuildEnded, Ending, RegistryAnswered, RegistryImage
 from envkiln.daemon.labels import labels_for
 from envkiln.daemon.obtain import Obtainer
-from envkiln.daemon.registry import Answer
 
 FOUND = definition()
 IDENTITY = identity_of(FOUND)
 NAME = IDENTITY.image
 LABELS = labels_for(FOUND, IDENTITY, resolved=False)
+THERE = RegistryImage(NAME, f"registry.example/{NAME}", "sha256:2", "sha256:1", (), 10)
 REQUEST = BuildRequest(FOUND, IDENTITY, MemoryTree({}), LABELS)
 
 
@@ -74,14 +74,18 @@ class FakeRegistry:
         self._pull = pull
         self.asked = 0
 
-    async def has(self, name: str) -> Answer:
-        assert name == NAME
+    async def ask(self, name: str, platform: str | None) -> RegistryAnswered:
+        assert (name, platform) == (NAME, None)
         self.asked += 1
-        return self._answer
+        there = self._answer is Answer.YES
+        return RegistryAnswered(name, self._answer, THERE if there else None)
 
-    async def pull(self, name: str) -> None:
-        assert name == NAME
+    async def pull(self, image: RegistryImage) -> None:
+        assert image == THERE
         self._pull()
+
+    async def push(self, name: str, platform: str | None) -> RegistryImage:
+        raise NotImplementedError
 
 
 class Kitchen:
@@ -141,7 +145,7 @@ def test_an_image_of_the_registry_is_pulled(kitchen: Kitchen) -> None:
     kitchen.registry = FakeRegistry(Answer.YES, kitchen.engine.add)
     assert kitchen.obtain().ending is Ending.FOUND
     assert kitchen.builder.built == 0
-    assert kitchen.lines == [f"pulling {NAME}"]
+    assert kitchen.lines == [f"pulling {THERE.reference}"]
 
 
 def test_a_pull_that_brings_something_else_is_followed_by_a_build(kitchen: Kitchen) -> None:

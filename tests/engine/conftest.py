@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from registry_server import FaultProxy, RegistryServer
 from running import EngineDoor, Gate, World
 from second_host import SecondHost, start_second_host
 
@@ -277,3 +278,33 @@ def door(testbed: Testbed, tmp_path: Path) -> Iterator[EngineDoor]:
     made = EngineDoor(testbed.url, tmp_path / "engine.sock")
     yield made
     made.shut()
+
+
+@pytest.fixture
+def make_registry(testbed: Testbed, tmp_path: Path) -> Iterator[Callable[..., RegistryServer]]:
+    """Starts registries of their own; `locked` ones want a log-in."""
+    assert testbed.registry is not None, "the test bed has no docker-registry"
+    program = Path(testbed.registry)
+    servers: list[RegistryServer] = []
+
+    def make(*, locked: bool = False) -> RegistryServer:
+        servers.append(RegistryServer(program, tmp_path / f"registry-{len(servers)}", locked=locked))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[Callable[[RegistryServer], FaultProxy]]:
+    """Puts a proxy before a registry that can go wrong."""
+    proxies: list[FaultProxy] = []
+
+    def make(server: RegistryServer) -> FaultProxy:
+        proxies.append(FaultProxy(server.port))
+        return proxies[-1]
+
+    yield make
+    for proxy in proxies:
+        proxy.close()
