@@ -200,15 +200,22 @@ def _stats_of_index(paths: Paths) -> tuple[dict[str, Any] | None, float | None]:
         return None, None
     import msgspec
 
+    from envkiln.daemon.disk_use import DiskUse, samples_of
     from envkiln.daemon.logs import LogFiles
     from envkiln.daemon.tally import Tally
 
     with closing(index):
         document = index.document(Tally.DOCUMENT)
+        disk = samples_of(index.document(DiskUse.DOCUMENT))
     known, age = _images_of_index(paths)
     if document is None:
         return None, age
     sizes = {image["id"]: image["size"] for image in known}
     tally = Tally(document, lambda _image, _id: None)
-    view = tally.view(images=len(sizes), image_bytes=sum(sizes.values()), log_bytes=LogFiles(paths.logs).bytes_in_all())
+    view = tally.view(
+        images=len(sizes),
+        image_bytes=sum(sizes.values()),
+        log_bytes=LogFiles(paths.logs).bytes_in_all(),
+        disk=disk,
+    )
     return msgspec.to_builtins(view), age

@@ -150,12 +150,21 @@ class DayView(msgspec.Struct, frozen=True, kw_only=True):
     seconds_saved: float = 0.0
 
 
+class DiskSample(msgspec.Struct, frozen=True, kw_only=True):
+    """What was on the disk at a time. `image_bytes` is counted as in `StatsView`."""
+
+    at: float
+    image_bytes: int
+    log_bytes: int
+
+
 class StatsView(msgspec.Struct, frozen=True, kw_only=True):
     """Counted since `since`. A hit is a new or changed text whose image was there: a build saved. A miss is a build.
 
     `unchanged` are saves that changed nothing that counts. `seconds_saved` is what the hits would have taken, by the
     earlier builds of the same image or environment. `image_bytes` counts each image once, layers that images
-    share once per image: it is what `docker images` adds up to.
+    share once per image: it is what `docker images` adds up to. `disk` says how both sizes grew, oldest first: one
+    sample an hour for two days, one a day for 90.
     """
 
     since: float
@@ -171,6 +180,7 @@ class StatsView(msgspec.Struct, frozen=True, kw_only=True):
     image_bytes: int
     log_bytes: int
     days: tuple[DayView, ...] = ()
+    disk: tuple[DiskSample, ...] = ()
 
 
 class EnvironmentPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from envkiln.cache.index import Index
 from envkiln.daemon.api import make_api
 from envkiln.daemon.config import Config
+from envkiln.daemon.disk_use import DiskUse
 from envkiln.daemon.events import EngineConnected, Event
 from envkiln.daemon.instance import single_instance
 from envkiln.daemon.journal import Journal, encoded
@@ -71,6 +72,7 @@ class Service:
             parts, answers = self._parts, self.answers
             # Left in the opposite order: first nothing new is seen, then what runs is stopped, then all is written.
             stack.push_async_callback(parts.records.flush)
+            stack.push_async_callback(self._disk_use.close)
             stack.push_async_callback(self._notifier.close)
             stack.push_async_callback(parts.hands.close)
             stack.push_async_callback(parts.roots.close)
@@ -107,6 +109,7 @@ class Service:
         self._journal = Journal()
         views = ViewCache(self._build_of)
         self._tally = Tally(index.document(Tally.DOCUMENT), parts.history.seconds_of)
+        self._disk_use = DiskUse(index.document(DiskUse.DOCUMENT), parts.logs.bytes_in_all, parts.records.note_document)
         self._door = WebDoor(self._web, self._paths.state / "token", self._config.web_port)
         self._notifier = Notifier(lambda problem: self.say([Line(problem, level=Level.WARNING)]))
         self.answers = ServiceAnswers(
@@ -114,6 +117,7 @@ class Service:
             views=views,
             journal=self._journal,
             tally=self._tally,
+            disk_use=self._disk_use,
             door=self._door,
             problems=self._problems,
         )
@@ -121,6 +125,7 @@ class Service:
         parts.loop.observe(self._telling.observe)
         parts.loop.observe(self._observe)
         parts.loop.observe(self._notifier.observe)
+        parts.loop.observe(self._disk_use.observe)
 
     def _watches(self) -> int:
         return sum(watched.watcher.watches for watched in self._parts.roots.all if watched.watcher)

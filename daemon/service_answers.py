@@ -12,6 +12,7 @@ from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.explain import changes
 from envkiln.cache.redact import redact
 from envkiln.daemon.answers import USUAL_PAGE
+from envkiln.daemon.disk_use import DiskUse, image_sizes
 from envkiln.daemon.events import BuildRequested, CancelRequested, Paused, Resumed
 from envkiln.daemon.journal import Journal
 from envkiln.daemon.messages import (
@@ -47,6 +48,7 @@ class ServiceAnswers:
         views: ViewCache,
         journal: Journal,
         tally: Tally,
+        disk_use: DiskUse,
         door: WebDoor,
         problems: Callable[[], tuple[str, ...]],
     ) -> None:
@@ -57,6 +59,7 @@ class ServiceAnswers:
         self._parts = parts
         self._views = views
         self._tally = tally
+        self._disk_use = disk_use
         self._door = door
         self._started = time.time()
         self._changed = asyncio.Event()
@@ -157,9 +160,13 @@ class ServiceAnswers:
 
     async def stats(self) -> StatsView:
         log_bytes = await asyncio.to_thread(self.logs.bytes_in_all)
-        images = self._parts.loop.state.images.values()
-        sizes = {image.id: image.size for image in images}
-        return self._tally.view(images=len(sizes), image_bytes=sum(sizes.values()), log_bytes=log_bytes)
+        sizes = image_sizes(self._parts.loop.state)
+        return self._tally.view(
+            images=len(sizes),
+            image_bytes=sum(sizes.values()),
+            log_bytes=log_bytes,
+            disk=self._disk_use.samples,
+        )
 
     def is_settled(self, id_: str) -> bool:
         state = self._parts.loop.state

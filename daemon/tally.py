@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from envkiln.daemon.events import BuildEnded, Ending, Event, Looked
-from envkiln.daemon.messages import DayView, StatsView
+from envkiln.daemon.messages import DayView, DiskSample, StatsView
 from envkiln.daemon.state import Phase, State
 
 DAYS_KEPT = 90
@@ -90,7 +90,7 @@ class Tally:
         self.changed = False
         return msgspec.to_builtins(self._kept)
 
-    def view(self, *, images: int, image_bytes: int, log_bytes: int) -> StatsView:
+    def view(self, *, images: int, image_bytes: int, log_bytes: int, disk: tuple[DiskSample, ...] = ()) -> StatsView:
         kept = self._kept
         return StatsView(
             since=kept.since,
@@ -106,6 +106,7 @@ class Tally:
             image_bytes=image_bytes,
             log_bytes=log_bytes,
             days=tuple(kept.days[day] for day in sorted(kept.days)),
+            disk=disk,
         )
 
     def _count_build(self, event: BuildEnded, before: State) -> str | None:

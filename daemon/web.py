@@ -101,9 +101,11 @@ class _Pages:
         found = await self._answers.stats()
         builds = self._answers.builds(states=("built", "failed"), limit=60).items
         plots = {
-            "seconds": seconds_plot([(it.seconds or 0.0, it.state, it.environment) for it in reversed(builds)]),
+            "seconds": seconds_plot(
+                [(it.started, it.seconds or 0.0, it.state, it.environment) for it in reversed(builds)]
+            ),
             "skips": skips_plot([(day.day, day.hits, day.misses) for day in found.days[-30:]]),
-            "disk": disk_plot([("images", found.image_bytes), ("logs", found.log_bytes)]),
+            "disk": disk_plot([(it.at, it.image_bytes, it.log_bytes) for it in found.disk]),
         }
         return self._page("stats.html", "Counts", it=found, plots=plots)
 

@@ -128,14 +128,18 @@ def test_files_are_not_sent_again_while_they_are_the_same(site: Site) -> None:
 
 def test_plots_say_in_words_what_they_show() -> None:
     assert 'aria-label="Seconds of the last 2 builds; the longest took 9.0 s."' in seconds_plot(
-        [(3.0, "built", "a"), (9.0, "failed", EVIL)]
+        [(1.0, 3.0, "built", "a"), (2.0, 9.0, "failed", EVIL)]
     )
-    assert EVIL not in seconds_plot([(3.0, "built", EVIL)])
-    assert "75% over 1 days" in skips_plot([("2026-11-24", 3, 1)])
-    assert "images 1.5GB, logs 2kB" in disk_plot([("images", 1_500_000_000), ("logs", 2000)])
+    assert EVIL not in seconds_plot([(1.0, 3.0, "built", EVIL)])
+    assert "75% over 1 day." in skips_plot([("2026-11-24", 3, 1)])
+    assert "images 1.5GB, logs 2kB." in disk_plot([(1.0, 1_500_000_000, 2000)])
+    grown = disk_plot([(0.0, 500_000_000, 0), (86400.0 * 3, 1_500_000_000, 2000)])
+    assert "images 1.5GB, logs 2kB; on 19" in grown
+    assert "it was 500MB" in grown
     assert "No build" in seconds_plot([])
     assert "Nothing" in skips_plot([])
-    assert "images 0B" in disk_plot([("images", 0)])
+    assert "not looked at yet" in disk_plot([])
+    assert "images 0B, logs 0B." in disk_plot([(1.0, 0, 0)])
 
 
 def test_a_log_is_folded_by_phase() -> None:

@@ -26,6 +26,7 @@ from envkiln.daemon.messages import (
     BuildPage,
     BuildView,
     DayView,
+    DiskSample,
     EngineView,
     EnvironmentDetail,
     EnvironmentPage,
@@ -277,6 +278,10 @@ class FakeService:
             image_bytes=3_000_000_000,
             log_bytes=12_345,
             days=days,
+            disk=tuple(
+                DiskSample(at=NOW - age * DAY, image_bytes=3_000_000_000 - age * 190_000_000, log_bytes=12_345)
+                for age in range(12, -1, -1)
+            ),
         )
 
     def is_settled(self, id_: str) -> bool:
