@@ -1,5 +1,5 @@
 # The README's two commands are `make demo` and `make test`. Everything private goes below .venv and build.
-.PHONY: demo test test-fast test-engine test-wheel check dev bench testbed test-witness witness clean
+.PHONY: demo test test-fast test-engine test-wheel check dev bench soak testbed test-witness witness clean
 .NOTPARALLEL:
 
 PYTHON ?= python3
@@ -45,6 +45,10 @@ testbed:
 
 bench: dev testbed
 	$(BIN)/python benchmarks/run.py
+
+# Hours of what CI does for minutes: KILLS and SEED choose how often and where the service is killed.
+soak: dev testbed
+	KILLS=$${KILLS:-300} $(BIN)/python -P -m pytest -q -m engine tests/engine/test_kills.py
 
 clean:
 	$(PYTHON) testbed/main.py clean

@@ -16,6 +16,7 @@ from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, Log
 from envkiln.daemon.buildx import BuildxBuilder, BuildxInfo, find_buildx
 from envkiln.daemon.classic import ClassicBuilder
 from envkiln.daemon.engine_values import EngineInfo
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.log_lines import cleaned
 
 Kind = Literal["auto", "buildx", "classic"]
@@ -225,6 +226,7 @@ class _LogFile:
             handle = os.open(path, flags, 0o600)
             self._file = os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
             os.fchmod(handle, 0o600)
+            reach("log-open")
         except OSError as error:
             self._give_up(error)
 
@@ -243,6 +245,7 @@ class _LogFile:
             self._put(f"# {self._skipped - len(self._tail)} lines are left out here")
         for last in (*self._tail, line):
             self._put(last)
+        reach("log-ended")
 
     def close(self) -> None:
         if self._file is not None:

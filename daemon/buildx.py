@@ -26,6 +26,7 @@ from envkiln.daemon.causes import TAIL, explain_failure, is_damaged_cache
 from envkiln.daemon.child import run_child
 from envkiln.daemon.context_tar import text_of, write_tar
 from envkiln.daemon.engine import Engine
+from envkiln.daemon.fault_point import reach
 
 # Linux takes no single argument of more than 128 KiB; the rest is for the key.
 _LONGEST_ARGUMENT = 120 * 1024
@@ -237,6 +238,7 @@ def _pack(content: SetupContent, request: BuildRequest, context: IO[bytes]) -> _
         extra = {content.dockerfile: text + b"\n\n" + lines.encode()}
     write_tar(content, request.tree, cast("Any", context), extra)
     context.seek(0)
+    reach("context-packed")
     labels = {key: value for key, value in request.labels.items() if key not in long}
     return _Plan(request.tag, content.dockerfile, labels, (*arguments, *environment), environment)
 

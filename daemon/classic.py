@@ -18,6 +18,7 @@ from envkiln.daemon.causes import TAIL, explain_failure
 from envkiln.daemon.context_tar import text_of, write_tar
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_stream import interrupt, streaming
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.label_lines import with_labels
 from envkiln.daemon.log_lines import LineSplitter
 
@@ -183,6 +184,7 @@ class _Build:
         if text is not None:
             extra[content.dockerfile], self._labels = with_labels(text, request.labels)
         write_tar(content, request.tree, cast("Any", context), extra)
+        reach("context-packed")
         self._dockerfile = content.dockerfile
 
     def _stream(self, client: "docker.APIClient", context: IO[bytes]) -> None:

@@ -29,6 +29,7 @@ from envkiln.daemon.events import (
     SetAlias,
     StartBuild,
 )
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.history import History
 from envkiln.daemon.labels import is_ours, labels_for
 from envkiln.daemon.logs import LogFiles
@@ -162,6 +163,7 @@ class Hands:
     async def _obtain(self, effect: StartBuild, running: RunningBuild) -> BuildEnded:
         request = build_request(running.environment, self._roots)
         self._log_paths[effect.name] = await asyncio.to_thread(self._logs.new, effect.name, running.started)
+        reach("log-named")
         builder = await asyncio.to_thread(self._builder, running.environment.sighting.settings)
         if effect.forced:
             request = replace(request, options=replace(request.options, no_cache=True))
@@ -225,7 +227,9 @@ def set_alias(engine: Engine, effect: SetAlias) -> AliasSet:
                 "rename the environment's directory, or set other `aliases` for it",
             )
             return AliasSet(effect.alias, effect.name, problem)
+        reach("alias-checked")
         engine.tag(f"{effect.name}:latest", effect.alias)
+        reach("alias-set")
     except EnvkilnError as error:
         return AliasSet(effect.alias, effect.name, Problem.of(error))
     return AliasSet(effect.alias, effect.name)

@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from envkiln.cache.errors import EnvkilnError
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.paths import Paths
+
+UNFINISHED = ".new"
+"""How the temporary name of a file in the state directory ends, before it is renamed to the name that counts."""
 
 
 class AlreadyRunning(EnvkilnError):  # noqa: N818 -- what it is
@@ -19,7 +23,8 @@ class AlreadyRunning(EnvkilnError):  # noqa: N818 -- what it is
 def single_instance(paths: Paths) -> Iterator[socket.socket]:
     """Hold the state directory and its socket (mode 0600), listening; raises AlreadyRunning.
 
-    The lock comes first: only its owner may remove a socket that a killed service left behind.
+    The lock comes first: only its owner may remove what a killed service left behind, the socket and files that it had
+    not yet renamed.
     """
     descriptor = os.open(paths.state / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -33,6 +38,9 @@ def single_instance(paths: Paths) -> Iterator[socket.socket]:
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        reach("service-locked")
+        for unfinished in paths.state.glob(f"*{UNFINISHED}"):
+            unfinished.unlink(missing_ok=True)
         with _listening(paths.socket) as listener:
             yield listener
     finally:
@@ -49,6 +57,7 @@ def _listening(path: Path) -> Iterator[socket.socket]:
             listener.bind(str(path))
         finally:
             os.umask(mask)
+        reach("socket-bound")
         listener.listen(1024)  # hundreds of followers come back together after a restart
         try:
             yield listener

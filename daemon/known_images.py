@@ -7,6 +7,7 @@ from envkiln.cache.names import is_image_name
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_values import EngineImage
 from envkiln.daemon.events import KnownImage
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.labels import NAME, is_believed, is_ours, recorded_digest
 
 
@@ -49,7 +50,9 @@ def adopt_image(engine: Engine, name: str) -> KnownImage | None:
     lost = max(engine.labelled(NAME, name), key=lambda image: image.created, default=None)
     if lost is None:
         return None
+    reach("lost-image-found")
     engine.tag(lost.id, f"{name}:latest")
+    reach("lost-image-named")
     return find_known_image(engine, name)
 
 

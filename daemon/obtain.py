@@ -8,6 +8,7 @@ from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.events import Answer, BuildEnded, Ending, Problem
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.known_images import adopt_image, find_known_image
 from envkiln.daemon.name_lock import name_lock
 from envkiln.daemon.registry import Registry
@@ -35,7 +36,9 @@ class Obtainer:
                 # Whoever waited for another builder of this name takes what that one made.
                 ended = await self._without_building(request, log, forced=forced and not waited)
                 if ended is None:
+                    reach("name-locked")
                     await builder.build(request, log)
+                    reach("image-built")
                     ended = await self._verified(name)
         except (EnvkilnError, OSError) as error:
             ended = ended_by(name, error)

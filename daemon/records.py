@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from envkiln.cache.index import Index
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.state import State
 from envkiln.daemon.views import environment_view
 
@@ -90,10 +91,13 @@ class Records:
         self._woken.set()
 
     def _write(self, state: State, dirty: set[str], others: Mapping[str, Callable[[], None]]) -> None:
+        reach("index-write-begun")
         for write in others.values():
             write()
+        reach("index-half-written")
         there = dirty & state.environments.keys()
         views: dict[str, dict[str, Any]] = {
             id_: msgspec.to_builtins(environment_view(state, id_)) for id_ in sorted(there)
         }
         self._index.store_views(views, dirty - there, time.time())
+        reach("index-written")

@@ -12,6 +12,7 @@ from envkiln.daemon.api import make_api
 from envkiln.daemon.config import Config
 from envkiln.daemon.disk_use import DiskUse
 from envkiln.daemon.events import EngineConnected, Event
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.instance import single_instance
 from envkiln.daemon.journal import Journal, encoded
 from envkiln.daemon.messages import BuildView, Saved
@@ -68,6 +69,7 @@ class Service:
             listener = stack.enter_context(single_instance(self._paths))
             index = Index(self._paths.index)
             stack.callback(index.close)
+            reach("index-open")
             self._put_together(index)
             parts, answers = self._parts, self.answers
             # Left in the opposite order: first nothing new is seen, then what runs is stopped, then all is written.
@@ -141,6 +143,7 @@ class Service:
 
     async def _watch_roots(self) -> None:
         await self._parts.roots.start()
+        reach("first-look-done")
         await self._parts.loop.drained()
         self._looked = True
         self._telling.service_changed()

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 
 from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.daemon.access import behind_token
+from envkiln.daemon.fault_point import reach
+from envkiln.daemon.instance import UNFINISHED
 from envkiln.daemon.quiet_server import QuietServer
 
 _TOKEN_BYTES = 32
@@ -69,11 +71,12 @@ def _token(file: Path) -> str:
     if len(token) >= _TOKEN_BYTES:
         return token
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    new = file.with_name(f"{file.name}.new")
+    new = file.with_name(f"{file.name}{UNFINISHED}")
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as stream:
         stream.write(f"{token}\n")
         stream.flush()
         os.fsync(stream.fileno())
+    reach("token-written")
     new.replace(file)
     return token

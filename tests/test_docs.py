@@ -231,3 +231,11 @@ def test_the_page_about_the_api_has_every_metric(tmp_path: Path) -> None:
     served = set(re.findall(r"^# TYPE (\w+)", text.decode(), re.MULTILINE))
     shown = {row[0] for row in table(TEXTS["docs/api.md"], "Metric")}
     assert {name for name in served if not name.endswith("_created")} == shown
+
+
+def test_the_tests_that_the_page_about_reliability_names_exist() -> None:
+    named = re.findall(r"`(test_\w+)\.py::(test_\w+)`", TEXTS["docs/reliability.md"])
+    assert named
+    for file, test in named:
+        (path,) = (PROJECT / "tests").rglob(f"{file}.py")
+        assert re.search(rf"def {test}\(", path.read_text()), f"{file}: {test}"

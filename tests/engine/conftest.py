@@ -2,21 +2,19 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_door import EngineDoor
 from registry_server import FaultProxy, RegistryServer
-from running import EngineDoor, Gate, World
+from running import Gate, World
 from second_host import SecondHost, start_second_host
 
 from envkiln.cache.canonical import canonical_text
@@ -193,61 +191,6 @@ def second(testbed: Testbed) -> Iterator[SecondHost]:
     host = start_second_host(FACTS.parent)
     yield host
     host.main("stop-second")
-
-
-class Relay:
-    """A socket that passes everything on to an engine until it is cut: an engine that goes away in the middle.
-
-    `url` is the engine's second address; `cut` closes it and every connection through it.
-    """
-
-    def __init__(self, path: Path, target: str) -> None:
-        self.url = f"unix://{path}"
-        self._path = path
-        self._target = target.removeprefix("unix://")
-        self._open: list[socket.socket] = []
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(path))
-        self._listening.listen(32)
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def cut(self) -> None:
-        self._path.unlink(missing_ok=True)
-        for end in (self._listening, *self._open):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(5)
-        for end in (self._listening, *self._open):
-            end.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listening.accept()
-                far = socket.socket(socket.AF_UNIX)
-                self._open += [near, far]
-                far.connect(self._target)
-                for pair in ((near, far), (far, near)):
-                    thread = threading.Thread(target=_copy, args=pair)
-                    self._threads.append(thread)
-                    thread.start()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
-@pytest.fixture
-def relay(testbed: Testbed, tmp_path: Path) -> Iterator[Relay]:
-    made = Relay(tmp_path / "relay", testbed.url)
-    yield made
-    made.cut()
 
 
 @pytest.fixture

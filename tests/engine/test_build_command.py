@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import PATIENCE_S, EngineDoor, World, image_id, until
+from engine_door import EngineDoor
+from running import PATIENCE_S, World, image_id, until
 
 from envkiln.daemon.engine import Engine
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import certifi
 import pytest
+from engine_door import EngineDoor
 
 from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, EngineUnavailable
 from envkiln.daemon.builders import TimeLimited
@@ -276,16 +277,17 @@ def test_a_missing_engine_is_said_at_once(requests: Any, testbed: Any, tmp_path:
 
 @pytest.mark.parametrize("make", [ClassicBuilder, BuildxBuilder])
 def test_an_engine_that_goes_away_in_the_middle_is_not_the_builds_failure(
-    make: Callable[[str], Builder], requests: Any, engine: Engine, relay: Any
+    make: Callable[[str], Builder], requests: Any, engine: Engine, door: EngineDoor
 ) -> None:
+    door.open()
     before = _containers(engine)
     request = requests.context("RUN echo under way; sleep 54.222")
 
     async def work() -> None:
         log = _Waiter("under way")
-        build = asyncio.ensure_future(make(relay.url).build(request, log))
+        build = asyncio.ensure_future(make(door.url).build(request, log))
         await asyncio.wait_for(log.come.wait(), PATIENCE_S)
-        relay.cut()
+        door.shut()
         with pytest.raises(EngineUnavailable):
             await asyncio.wait_for(build, 20)
 

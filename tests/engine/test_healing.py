@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from running import EngineDoor, World, image_id, until
+from engine_door import EngineDoor
+from running import World, image_id, until
 
 from envkiln.daemon.engine import Engine
 

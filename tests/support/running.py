@@ -68,7 +68,9 @@ class World:
             "XDG_RUNTIME_DIR": str(directory / "run"),
             "XDG_CONFIG_HOME": str(directory / "config"),
             "DOCKER_HOST": engine_url,
+            "TMPDIR": str(directory / "tmp"),
         }
+        (directory / "tmp").mkdir()
         self.paths = paths_from(self.environ)
         self.client = Client(self.paths.socket)
         self.process: subprocess.Popen[bytes] | None = None
@@ -123,14 +125,30 @@ class World:
         assert done.returncode == 0, done
         return done.stdout
 
-    def up(self, *flags: str) -> None:
-        """Start the service and wait until it answers."""
+    def spawn(self, *flags: str, environ: Mapping[str, str] | None = None) -> None:
+        """Start the service, with more variables if need be, and wait for nothing."""
         command = [sys.executable, "-m", "envkiln.daemon", "up", str(self.root), "--plain", *flags]
+        variables = {**self.environ, **(environ or {})}
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
-                command, env=self.environ, cwd=self.directory, stdout=output, stderr=subprocess.STDOUT
+                command, env=variables, cwd=self.directory, stdout=output, stderr=subprocess.STDOUT
             )
+
+    def up(self, *flags: str, environ: Mapping[str, str] | None = None) -> None:
+        """Start the service and wait until it answers."""
+        self.spawn(*flags, environ=environ)
         until(lambda: self.service() or self._ended(), self.output)
+
+    def ended(self) -> int:
+        """Wait for the service to end by itself; its exit code, as Popen has it."""
+        assert self.process is not None
+        process, self.process = self.process, None
+        try:
+            return process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
+            self._remember()
 
     def kill(self) -> None:
         """End the service as a power cut would."""
@@ -283,85 +301,6 @@ class Gate:
             with self._lock:
                 self._waiting -= 1
         return True
-
-
-class EngineDoor:
-    """A socket in front of the engine that can be shut, with all that came through it, and opened again."""
-
-    def __init__(self, engine_url: str, path: Path) -> None:
-        self._engine_url = engine_url
-        self._path = path
-        self._listener: socket.socket | None = None
-        self._through: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self._path}"
-
-    def open(self) -> None:
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self._path))
-        self._listener.listen(64)
-        self._start(self._serve, self._listener)
-
-    def shut(self) -> None:
-        """Nothing listens any more, and every connection is cut."""
-        listener, self._listener = self._listener, None
-        self._path.unlink(missing_ok=True)
-        if listener is not None:
-            listener.shutdown(socket.SHUT_RDWR)
-            self._threads.pop(0).join()
-            listener.close()
-        with self._lock:
-            for connection in self._through:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
-
-    def _start(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
-        thread = threading.Thread(target=target, args=arguments)
-        self._threads.append(thread)
-        thread.start()
-        return thread
-
-    def _serve(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                inner, _ = listener.accept()
-                self._start(self._carry, inner)
-
-    def _carry(self, inner: socket.socket) -> None:
-        with inner, suppress(OSError), self._connect() as outer:
-            with self._lock:
-                self._through |= {inner, outer}
-            back = threading.Thread(target=_copy, args=(outer, inner))
-            back.start()
-            _copy(inner, outer)
-            back.join()
-            with self._lock:
-                self._through -= {inner, outer}
-
-    def _connect(self) -> socket.socket:
-        scheme, _, place = self._engine_url.partition("://")
-        if scheme == "unix":
-            outer = socket.socket(socket.AF_UNIX)
-            outer.connect(place)
-            return outer
-        host, _, port = place.rpartition(":")
-        return socket.create_connection((host, int(port)))
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(1 << 16):
-            target.sendall(data)
-    # Only this direction has ended: the other side may still have something to say.
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
 
 
 def image_id(engine: Engine, reference: str) -> str | None:
