@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from envkiln.cache.names import short_name
 from envkiln.daemon.answers import Answers
-from envkiln.daemon.messages import BuildView
+from envkiln.daemon.messages import BuildView, StatsView
 from envkiln.daemon.progress import AGE, SIGNS, phase_of
 from envkiln.daemon.state import Phase
 from envkiln.daemon.text import ago, size
@@ -105,7 +105,7 @@ class _Pages:
                 [(it.started, it.seconds or 0.0, it.state, it.environment) for it in reversed(builds)]
             ),
             "skips": skips_plot([(day.day, day.hits, day.misses) for day in found.days[-30:]]),
-            "disk": disk_plot([(it.at, it.image_bytes, it.log_bytes) for it in found.disk]),
+            "disk": disk_plot(_disk(found, time.time())),
         }
         return self._page("stats.html", "Counts", it=found, plots=plots)
 
@@ -157,6 +157,12 @@ def _progress(build: BuildView) -> str:
         return "begins"
     step = f"step {build.progress.step} of {build.progress.steps}, " if build.progress.step else ""
     return f"{step}{build.progress.phase}"
+
+
+def _disk(found: StatsView, now: float) -> list[tuple[float, int, int]]:
+    """Return the samples, and what is on the disk now; nothing while the engine has never said what it has."""
+    samples = [(it.at, it.image_bytes, it.log_bytes) for it in found.disk]
+    return [*samples, (now, found.image_bytes, found.log_bytes)] if samples else []
 
 
 def _id(request: Request) -> str:

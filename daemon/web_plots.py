@@ -46,7 +46,8 @@ def disk_plot(samples: Sequence[tuple[float, int, int]]) -> Markup:
     """Return how the images, and the logs above them, grew: (time, bytes of images, bytes of logs), oldest first."""
     if not samples:
         return Markup('<p class="none">The disk was not looked at yet: that needs the engine.</p>')
-    most = max(images + logs for _, images, logs in samples) or 1
+    top = max(images + logs for _, images, logs in samples)
+    most = top or 1
     first, last = samples[0][0], samples[-1][0]
 
     def point(at: float, number: int) -> tuple[float, float]:
@@ -62,7 +63,7 @@ def disk_plot(samples: Sequence[tuple[float, int, int]]) -> Markup:
     _, images, logs = samples[-1]
     before = f"; on {_day(first)} it was {size(samples[0][1] + samples[0][2])}" if len(samples) > 1 else ""
     said = f"On the disk: images {size(images)}, logs {size(logs)}{before}."
-    return _svg(said, areas, size(most), (_minute(first), _minute(last)))
+    return _svg(said, areas, size(top), (_minute(first), _minute(last)))
 
 
 def _area(kind: str, line: Sequence[tuple[float, float]]) -> Markup:

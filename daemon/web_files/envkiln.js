@@ -97,6 +97,31 @@ function filter() {
     shown += row.hidden ? 0 : 1;
   }
   document.getElementById("none").hidden = shown > 0;
+  if (isPart()) return;
+  const fitting = document.getElementById("text").value || location.search.includes("state=") ? " that fit" + (shown === 1 ? "s" : "") : "";
+  one("#list caption").textContent = `${shown} environment${shown === 1 ? "" : "s"}${fitting}`;
+}
+
+// A very long list comes in pages: what is typed is looked for by the service, in all of it.
+function isPart() {
+  return document.getElementById("more") !== null || location.search.includes("after=");
+}
+
+let asking = 0;
+async function ask() {
+  const turn = ++asking;
+  const query = new URLSearchParams(location.search);
+  query.set("text", document.getElementById("text").value);
+  query.delete("after");
+  const answer = await fetch("/?" + query, { headers: { Accept: "text/html" } });
+  const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (turn !== asking) return;
+  list.replaceChildren(...one("#list tbody", made).childNodes);
+  one("#list caption").textContent = one("#list caption", made).textContent;
+  document.getElementById("none").hidden = list.children.length > 0;
+  const link = one("#more a"), next = one("#more a", made);
+  if (link && next) link.href = next.href;
+  if (link) link.hidden = !next;
 }
 
 function count() {
@@ -143,7 +168,12 @@ function listPage() {
     },
     service: showService,
   });
-  document.getElementById("text").addEventListener("input", filter);
+  let typed = 0;
+  document.getElementById("text").addEventListener("input", () => {
+    if (!isPart()) return filter();
+    clearTimeout(typed);
+    typed = setTimeout(ask, 150);
+  });
 }
 
 // An environment

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from fake_service import FakeService, serving, tcp_listener
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -97,6 +98,7 @@ def test_the_list_follows_what_is_saved(page: Page, site: Site) -> None:
     expect(row(page, "training").locator(".state")).to_contain_text("building")
     site.fake.save("new/one")
     expect(row(page, "new/one")).to_be_visible()
+    expect(page.locator("#list caption")).to_have_text("9 environments")
     site.fake.finish("training")
     expect(row(page, "training").locator(".state")).to_contain_text("ready")
     site.fake.remove("new/one")
@@ -117,6 +119,24 @@ def test_the_filter_works_while_one_types_and_with_states(page: Page, site: Site
     expect(row(page, "vision")).to_be_visible()
     # Not sent, or sent later by the snapshot and hidden.
     expect(row(page, "training")).to_be_hidden()
+
+
+def test_a_list_that_comes_in_pages_is_searched_in_all_of_it(page: Page, site: Site) -> None:
+    ready = site.fake.all["training"]
+    many = {
+        f"zoo/{number:03d}": msgspec.structs.replace(ready, environment=f"zoo/{number:03d}") for number in range(600)
+    }
+    site.fake.on_loop(lambda: site.fake.all.update(many))
+    page.goto(site.start)
+    expect(page.locator("#live")).to_have_text("live")
+    expect(page.get_by_role("link", name="More")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("zoo/599")
+    expect(row(page, "zoo/599")).to_be_visible()
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    expect(page.locator("#list caption")).to_have_text("1 environment that fits")
+    page.keyboard.type("9")
+    expect(page.locator("#none")).to_be_visible()
 
 
 def test_rows_are_walked_and_opened_with_the_keyboard(page: Page, site: Site) -> None:
