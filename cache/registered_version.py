@@ -68,9 +68,10 @@ class RegisteredVersion:
 
     `image` is the image's name (`azureml/azureml_<hash>`) and `base_image` the reference it was computed with: its
     digest is the one that was known when the version was registered, and it is None where a Dockerfile of the user
-    names the base. `content` (`sha256:<64 hex>`) is equal for equal definitions, whatever the digest. `main` is the
-    definition's main file among `files`, which are sorted by path. An `archived` version is left out of lists, is not
-    `latest` and is not protected from clean-up. `description` and `archived` may change, nothing else does.
+    names the base. `platform` and `requirements_python` are what else entered the name. `content`
+    (`sha256:<64 hex>`) is equal for equal definitions, whatever the digest. `main` is the definition's main file
+    among `files`, which are sorted by path. An `archived` version is left out of lists, is not `latest` and is not
+    protected from clean-up. `description` and `archived` may change; a digest that was not known may be added.
     """
 
     name: str
@@ -84,6 +85,7 @@ class RegisteredVersion:
     conda_environment: str | None = None
     base_image: str | None = None
     platform: str | None = None
+    requirements_python: str | None = None
     description: str = ""
     archived: bool = False
 

@@ -16,7 +16,10 @@ from envkiln.cache.yaml_text import MAX_BYTES, read_yaml
 LAYOUT = 1
 """Of this text; a reader refuses a higher one."""
 
-_TEXTS = ("name", "description", "image", "conda_environment", "base_image", "platform", "recipe", "content", "main")
+_TEXTS = (
+    *("name", "description", "image", "conda_environment", "base_image", "platform", "requirements_python"),
+    *("recipe", "content", "main"),
+)
 _REQUIRED = ("name", "version", "image", "recipe", "content", "format", "main", "files")
 _KEYS = ("layout", "version", "archived", "format", "files", *_TEXTS)
 _FILE_KEYS = ("text", "sha256", "link", "directory", "executable")
@@ -63,6 +66,7 @@ def encode_version(version: RegisteredVersion) -> bytes:
         "conda_environment": version.conda_environment,
         "base_image": version.base_image,
         "platform": version.platform,
+        "requirements_python": version.requirements_python,
         "recipe": version.recipe,
         "content": version.content,
         "format": version.format.value,

@@ -28,7 +28,7 @@ def aliases_of(sighting: Sighting) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 15)
 def _alias(template: str, id_: str, name: str) -> str | None:
-    text = template.replace("{id}", _repository(id_)).replace("{name}", _repository(name))
+    text = template.replace("{id}", repository_name(id_)).replace("{name}", repository_name(name))
     try:
         reference = ImageReference.parse(text)
     except ImageReferenceError:
@@ -36,7 +36,7 @@ def _alias(template: str, id_: str, name: str) -> str | None:
     return None if reference.digest else f"{reference.repository}:{reference.tag or 'latest'}"
 
 
-def _repository(text: str) -> str:
+def repository_name(text: str) -> str:
     """Return `text` as a repository path: lower case, every part starting and ending with a letter or digit."""
     parts = (_NOT_ALLOWED.sub("-", part.lower()) for part in _FILE_ENDING.sub("", text).split("/"))
     collapsed = (re.sub(r"[._-]{2,}", "-", part).strip("._-") for part in parts)

@@ -31,6 +31,10 @@ COMMANDS = {
     "resume": "cli_actions",
     "rescan": "cli_actions",
     "web": "cli_web",
+    "register": "cli_register",
+    "versions": "cli_versions",
+    "show": "cli_versions",
+    "archive": "cli_register",
     "completion": "cli_completion",
     "config": "cli_config",
 }

@@ -15,9 +15,9 @@ from envkiln.cache.setup_content import named_content, setup_content
 from envkiln.daemon.cli_options import setting_options
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.events import Problem, Sighting
-from envkiln.daemon.paths import Paths
+from envkiln.daemon.knowledge import recorded_digests
 from envkiln.daemon.state import movable_base
-from envkiln.daemon.targets import NoEnvironment, find_targets
+from envkiln.daemon.targets import find_targets
 
 _PATH = click.argument("path", type=click.Path(path_type=Path))
 _ROOT = click.option("--root", type=click.Path(path_type=Path), help="The directory that ids and references start at.")
@@ -37,7 +37,7 @@ def name(path: Path, root: Path | None, as_json: bool, **flags: Any) -> int:
     Example: envkiln name examples/pytorch --json
     """
     targets = find_targets(path, flags, root)
-    recorded = _recorded_digests(targets.paths)
+    recorded = recorded_digests(targets.paths)
     code = ExitCode.DONE
     for sighting in targets.sightings:
         if isinstance(sighting.found, Problem):
@@ -70,14 +70,11 @@ def render(path: Path, root: Path | None, output: Path, as_named: bool, **flags:
     from envkiln.daemon.write_content import write_content
 
     targets = find_targets(path, flags, root)
-    if len(targets.sightings) > 1:
-        ids = ", ".join(sighting.id for sighting in targets.sightings[:5])
-        raise NoEnvironment(f"{path} holds {len(targets.sightings)} environments", hint=f"choose one of {ids}, ...")
-    sighting = targets.sightings[0]
+    sighting = targets.only
     if isinstance(sighting.found, Problem):
         _say_problem(sighting, sighting.found, as_json=False)
         return ExitCode.FAILED
-    identity = _identity(sighting, _recorded_digests(targets.paths))
+    identity = _identity(sighting, recorded_digests(targets.paths))
     content = (
         named_content(sighting.found, identity)
         if as_named
@@ -93,18 +90,6 @@ def _identity(sighting: Sighting, recorded: dict[str, str]) -> Identity:
     base = movable_base(sighting)
     digest = recorded.get(str(base)) if base else None
     return identify(sighting.found, sighting.settings.base_image, digest, platform=sighting.settings.platform)
-
-
-def _recorded_digests(paths: Paths) -> dict[str, str]:
-    if not paths.index.is_dir():
-        return {}
-    from envkiln.cache.index import Index
-
-    index = Index(paths.index)
-    try:
-        return {reference: digest for reference, (digest, _) in index.digests().items()}
-    finally:
-        index.close()
 
 
 def _as_object(sighting: Sighting, definition: EnvironmentDefinition, identity: Identity) -> dict[str, Any]:

@@ -137,6 +137,15 @@ def open_index(paths: Paths) -> "Index | None":
     return Index(paths.index)
 
 
+def recorded_digests(paths: Paths) -> dict[str, str]:
+    """Return the digest that was last seen for each base image's tag, by reference."""
+    index = open_index(paths)
+    if index is None:
+        return {}
+    with closing(index):
+        return {reference: digest for reference, (digest, _) in index.digests().items()}
+
+
 def _everything(client: Client, states: Sequence[str]) -> Knowledge:
     service = client.service()
     roots = {root["label"]: root["path"] for root in service["roots"]}

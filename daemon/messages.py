@@ -204,6 +204,52 @@ class ImagePage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None = None
 
 
+class VersionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered version. `tag` is what its image is tagged, where it is there; `base_image` has the digest that was
+    known when it was registered. Archived versions are never `latest`."""
+
+    name: str
+    version: int
+    reference: str
+    latest: bool
+    archived: bool = False
+    description: str = ""
+    image: str
+    tag: str
+    conda_environment: str | None = None
+    base_image: str | None = None
+    format: str
+    recipe: str
+
+
+class StoredFileView(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a registered version: its text, or the SHA-256 of its bytes, or where it links to, or a directory."""
+
+    path: str
+    text: str | None = None
+    sha256: str | None = None
+    link: str | None = None
+    directory: bool = False
+    executable: bool = False
+
+
+class VersionDetail(VersionView, frozen=True, kw_only=True):
+    """A registered version with its files; `content` is equal for equal definitions."""
+
+    main: str
+    content: str
+    files: tuple[StoredFileView, ...] = ()
+
+
+class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of registered versions; `problems` say which files of the workspace cannot be read, and why."""
+
+    items: tuple[VersionView, ...]
+    total: int
+    problems: tuple[str, ...] = ()
+    next: str | None = None
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The beginning of the event stream, in parts: environments until `more` is false; `service` in the last part."""
 

@@ -29,6 +29,15 @@ class Targets:
     root: RootConfig
     sightings: tuple[Sighting, ...]
 
+    @property
+    def only(self) -> Sighting:
+        """The one environment there is; raises NoEnvironment where there are several."""
+        if len(self.sightings) > 1:
+            ids = ", ".join(sighting.id for sighting in self.sightings[:5])
+            message = f"{self.root.path} holds {len(self.sightings)} environments here"
+            raise NoEnvironment(message, hint=f"choose one of {ids}, ...")
+        return self.sightings[0]
+
 
 def find_targets(path: Path, flags: Mapping[str, Any], root: Path | None = None) -> Targets:
     """Return the environments at `path`, a file or a directory, in the order of their ids.

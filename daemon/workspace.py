@@ -6,31 +6,43 @@ a disk that is not mounted or a clone that is not made.
 """
 
 import fcntl
+import hashlib
 import json
 import os
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from envkiln.cache.errors import DefinitionError, EnvkilnError, Turn
-from envkiln.cache.registered_version import RegisteredVersion
+from envkiln.cache.registered_version import RegisteredVersion, StoredFile, VersionError, checked_name
+from envkiln.cache.registration import Registration, latest, register_as
+from envkiln.cache.source import SourceTree
+from envkiln.cache.stored_definition import Candidate, Naming, Restless, candidate_of
 from envkiln.cache.version_file import decode_version, encode_version
 from envkiln.cache.yaml_text import MAX_BYTES
 from envkiln.daemon.config import Config
+from envkiln.daemon.errors import UnknownEnvironment
+from envkiln.daemon.whole_file import TEMPORARY, replacing, write_whole
 
 MARK = "envkiln-workspace.json"
 _VERSIONS = "versions"
 _FILES = "files"
 _LAYOUT = {"envkiln_workspace": 1}
+LARGEST_FILE = 50_000_000
+"""Bytes of one file of a version: what git hosts take without complaint."""
+_CHUNK = 1 << 20
 
 
 class WorkspaceError(EnvkilnError):
     """A workspace that cannot be read or written at the moment, or is not there."""
 
     turn = Turn.SURROUNDINGS
+
+
+class UnknownVersion(UnknownEnvironment):
+    """No version of that name and number is registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class Workspace:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if not (path / MARK).exists():
+                write_whole(path / ".gitignore", f"{TEMPORARY}*\n".encode())
                 write_whole(path / MARK, (json.dumps(_LAYOUT) + "\n").encode())
         except OSError as error:
             raise _trouble(path, error) from error
@@ -84,6 +97,55 @@ class Workspace:
         """Return all readable versions, archived ones too, by name and number; raises WorkspaceError."""
         return self.read().versions
 
+    def find(self, name: str, number: int | None = None) -> RegisteredVersion:
+        """Return a version of `name`; None is the latest: the highest that is not archived.
+
+        Raises UnknownVersion where there is none, DefinitionError where a file of that name is damaged.
+        """
+        known = self._of_name(checked_name(name))
+        found = latest(known) if number is None else next((it for it in known if it.version == number), None)
+        if found is None:
+            raise _unknown(name, number, known)
+        return found
+
+    def register(
+        self,
+        tree: SourceTree,
+        file: str,
+        naming: Naming,
+        *,
+        name: str | None = None,
+        number: int | None = None,
+        description: str = "",
+    ) -> Registration:
+        """Register the definition whose main file is `file` in `tree`, and return its version and what was done.
+
+        It is called `name`, else what the definition calls itself. A definition that has not changed since the latest
+        version keeps that version; another one gets the next number, or `number`. Any number of processes may
+        register at the same time. Raises DefinitionError for a definition that is wrong or holds a credential,
+        VersionError for a name or number that cannot be, WorkspaceError.
+        """
+        self._judge_mark()
+        candidate = candidate_of(tree, file, naming, name=name, description=description)
+        for stored in candidate.version.files:
+            if stored.sha256 is not None:
+                self._store(tree, candidate, stored)
+        with self.locked():
+            known = self._of_name(candidate.version.name)
+            registration = register_as(candidate.version, known, number=number)
+            if registration.version not in known:
+                self._write(registration.version)
+        return registration
+
+    def archive(self, name: str, number: int | None = None, *, archived: bool = True) -> RegisteredVersion:
+        """Archive a version (None: the latest), or take it back out of the archive; return it as it is then."""
+        with self.locked():
+            before = self.find(name, number)
+            after = replace(before, archived=archived)
+            if after != before:
+                self._write(after)
+        return after
+
     def open_file(self, sha256: str) -> BinaryIO:
         """Return the open file whose bytes have this SHA-256 (hex); raises WorkspaceError when it is not there."""
         try:
@@ -105,15 +167,45 @@ class Workspace:
         finally:
             os.close(descriptor)
 
-    def write(self, version: RegisteredVersion) -> None:
-        """Write the file of `version`, replacing that of the same name and number; for who holds the lock."""
+    def _write(self, version: RegisteredVersion) -> None:
         data = encode_version(version)
         path = self.path / _VERSIONS / version.name / f"{version.version}.yml"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            for left in path.parent.glob(f"{TEMPORARY}*"):  # of a process that was killed: the lock is ours
+                left.unlink(missing_ok=True)
             write_whole(path, data)
         except OSError as error:
             raise _trouble(path, error) from error
+
+    def _store(self, tree: SourceTree, candidate: Candidate, stored: StoredFile) -> None:
+        """Copy the bytes of a file; a file that nobody refers to, after an interruption, does no harm."""
+        digest, size = hashlib.sha256(), 0
+        path = self.path / _FILES / str(stored.sha256)
+        if path.exists():
+            return
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with replacing(path) as stream, tree.open(candidate.collected.source_of(stored)) as source:
+                while chunk := source.read(_CHUNK):
+                    size += len(chunk)
+                    if size > LARGEST_FILE:
+                        raise _too_large(stored.path)
+                    digest.update(chunk)
+                    stream.write(chunk)
+                if digest.hexdigest() != stored.sha256:
+                    raise Restless(f"{stored.path} changed while it was read", hint="register it again")
+        except OSError as error:
+            raise _trouble(path, error) from error
+
+    def _of_name(self, name: str) -> list[RegisteredVersion]:
+        """Return the versions of a name, sorted; raises DefinitionError for a damaged one."""
+        self._judge_mark()
+        try:
+            files = list(_files_in(self.path / _VERSIONS / name, f"{_VERSIONS}/{name}"))
+            return sorted(map(self._decoded, files))
+        except OSError as error:
+            raise _trouble(self.path, error) from error
 
     def _judge_mark(self) -> None:
         try:
@@ -136,13 +228,10 @@ class Workspace:
     def _version_files(self) -> Iterator[str]:
         """Yield the paths of version files, relative to the workspace."""
         top = self.path / _VERSIONS
-        if not top.is_dir():
-            return
-        for directory in sorted(top.iterdir()):
-            if not directory.name.startswith(".") and directory.is_dir():
-                for file in sorted(directory.iterdir()):
-                    if file.suffix == ".yml" and not file.name.startswith("."):
-                        yield f"{_VERSIONS}/{directory.name}/{file.name}"
+        names = sorted(top.iterdir()) if top.is_dir() else []
+        for directory in names:
+            if not directory.name.startswith("."):
+                yield from _files_in(directory, f"{_VERSIONS}/{directory.name}")
 
     def _decoded(self, file: str) -> RegisteredVersion:
         with (self.path / file).open("rb") as stream:
@@ -172,24 +261,27 @@ def registered_images(config: Config) -> frozenset[str] | None:
     return None if contents.problems else frozenset(each.image for each in contents.versions if not each.archived)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there as a whole or, after any interruption, not at all; raises OSError."""
-    temporary = path.with_name(f".envkiln-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        # A workspace belongs to a team: its files have the mode of any other file of the user.
-        with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+def _files_in(directory: Path, shown: str) -> Iterator[str]:
+    if directory.is_dir():
+        for file in sorted(directory.iterdir()):
+            if file.suffix == ".yml" and not file.name.startswith(TEMPORARY):
+                yield f"{shown}/{file.name}"
+
+
+def _unknown(name: str, number: int | None, known: Sequence[RegisteredVersion]) -> UnknownVersion:
+    if not known:
+        return UnknownVersion(f"no environment {name!r} is registered", hint="`envkiln versions` lists them")
+    numbers = ", ".join(str(it.version) for it in known[-5:])
+    if number is None:
+        return UnknownVersion(f"every version of {name} is archived", hint=f"name one: {name}:{known[-1].version}")
+    return UnknownVersion(f"{name} has no version {number}", hint=f"there are (the last ones): {numbers}")
+
+
+def _too_large(path: str) -> VersionError:
+    return VersionError(
+        f"{path} has more than {LARGEST_FILE} bytes, too many for a workspace",
+        hint="leave it out with .dockerignore, or let the Dockerfile fetch it",
+    )
 
 
 def _trouble(path: Path, error: OSError) -> WorkspaceError:

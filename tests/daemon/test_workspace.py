@@ -24,7 +24,7 @@ def test_versions_come_by_name_and_number(tmp_path: Path) -> None:
 def test_one_version_is_one_file_below_its_name(tmp_path: Path) -> None:
     workspace_of(tmp_path, version("b", 2))
     files = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
-    assert sorted(files) == [MARK, "versions/b/2.yml"]
+    assert sorted(files) == [".gitignore", MARK, "versions/b/2.yml"]
 
 
 def test_a_damaged_version_is_a_problem_and_the_others_are_there(tmp_path: Path) -> None:

@@ -36,5 +36,5 @@ def workspace_of(path: Path, *versions: RegisteredVersion) -> Workspace:
     workspace = Workspace.create(path)
     with workspace.locked():
         for each in versions:
-            workspace.write(each)
+            workspace._write(each)
     return workspace
