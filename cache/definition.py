@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from envkiln.cache.credentials import Credential
 from envkiln.cache.errors import EnvkilnError
+from envkiln.cache.redact import quoted
 from envkiln.cache.source import EntryKind
 
 
@@ -44,7 +46,7 @@ class ImageReference:
         match = _REFERENCE.fullmatch(text) if len(text) <= 512 else None
         if match is None:
             raise ImageReferenceError(
-                f"{text[:120]!r} is not an image reference",
+                f"{quoted(text, 120)} is not an image reference",
                 hint="write it as registry/repository:tag, in lower case, with or without @sha256:<digest>",
             )
         return cls(match["repository"], match["tag"], match["digest"])
@@ -97,6 +99,8 @@ class BuildContext:
     directory: str
     dockerfile: str
     files: tuple[SourceFile, ...]
+    credentials: tuple[Credential, ...] = ()
+    """Those in the text of the Dockerfile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +134,5 @@ class EnvironmentDefinition:
     spark: SparkSection = SparkSection()
     warnings: tuple[str, ...] = ()
     """What is accepted but will probably not do what is meant, each `file:line: text`."""
+    credentials: tuple[Credential, ...] = ()
+    """What must not be shown or stored; at most MAX_CREDENTIALS different ones."""

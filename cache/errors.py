@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from envkiln.cache.redact import redact
+
 
 class Turn(Enum):
     """Who can remove the cause of an error."""
@@ -19,15 +21,16 @@ class Turn(Enum):
 class EnvkilnError(Exception):
     """An error with a message for a person.
 
-    `message` says what is wrong, in one sentence without a final stop; `hint` says what to do next.
+    `message` says what is wrong, in one sentence without a final stop; `hint` says what to do next. Both lose what
+    looks like a credential, whatever they quote.
     """
 
     turn: Turn = Turn.USER
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redact(message)
+        super().__init__(self.message)
+        self.hint = redact(hint) if hint else hint
 
     def __str__(self) -> str:
         return self.message

@@ -6,8 +6,11 @@ even a stale one, resets `baseImage`; line ends of `BaseDockerfile` become LF; a
 is a reference to a registered environment.
 """
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
+from envkiln.cache.credentials import Carrier, Credential, collected, in_dockerfile, in_line
 from envkiln.cache.definition import (
     EnvironmentDefinition,
     Format,
@@ -17,6 +20,7 @@ from envkiln.cache.definition import (
 )
 from envkiln.cache.format_conda import SpecificationPart, read_specification
 from envkiln.cache.json_text import read_json
+from envkiln.cache.redact import quoted
 from envkiln.cache.section import Line, Section
 from envkiln.cache.source import SourceTree, directory_of
 from envkiln.cache.yaml_text import decode_text, read_yaml
@@ -57,6 +61,12 @@ def read_azureml_v1(tree: SourceTree, path: str, data: bytes) -> EnvironmentDefi
     docker = _section(top, "docker", _DOCKER, warnings)
     image, dockerfile = _base(tree, docker, top, warnings)
     part = _conda(tree, top, warnings)
+    spark = _spark(_section(top, "spark", _SPARK, warnings))
+    credentials = collected(
+        chain(
+            part.credentials if part else (), _dockerfile_credentials(top, dockerfile), _spark_credentials(top, spark)
+        )
+    )
     return EnvironmentDefinition(
         format=Format.AZUREML_V1,
         file=path,
@@ -66,9 +76,25 @@ def read_azureml_v1(tree: SourceTree, path: str, data: bytes) -> EnvironmentDefi
         base_dockerfile=dockerfile,
         conda=part.conda if part else None,
         extra_files=part.extra_files if part else (),
-        spark=_spark(_section(top, "spark", _SPARK, warnings)),
+        spark=spark,
         warnings=(*warnings, *(part.warnings if part else ())),
+        credentials=credentials,
     )
+
+
+def _dockerfile_credentials(top: Section, dockerfile: str | None) -> Iterator[Credential]:
+    if dockerfile is None:
+        return iter(())
+    docker = top.value.get("docker")
+    if isinstance(docker, dict) and docker.get("baseDockerfile") is not None:
+        return in_dockerfile(dockerfile, top.document.file, top.line("docker", "baseDockerfile"))
+    return in_dockerfile(dockerfile, _join(directory_of(top.document.file), BASE_DOCKERFILE))
+
+
+def _spark_credentials(top: Section, spark: SparkSection) -> Iterator[Credential]:
+    for index, repository in enumerate(spark.repositories):
+        line = top.line("spark", "repositories", index)
+        yield from in_line(repository, top.document.file, line, Carrier.TEXT)
 
 
 def _conda(tree: SourceTree, top: Section, warnings: list[str]) -> SpecificationPart | None:
@@ -186,7 +212,7 @@ def _mapping(place: Section, what: str) -> dict[Any, Any]:
 
 
 def _unknown(place: Section, value: dict[Any, Any], known: frozenset[str]) -> list[str]:
-    return [place.at(key).warning(f"the key {key!r} is not known: ignored") for key in value if key not in known]
+    return [place.at(key).warning(f"the key {quoted(key)} is not known: ignored") for key in value if key not in known]
 
 
 def _optional_text(place: Section, value: Any) -> str | None:

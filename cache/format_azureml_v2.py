@@ -15,6 +15,7 @@ from envkiln.cache.definition import (
 )
 from envkiln.cache.format_conda import SpecificationPart, read_specification
 from envkiln.cache.format_dockerfile import read_context
+from envkiln.cache.redact import quoted
 from envkiln.cache.section import Section
 from envkiln.cache.source import SourceTree, directory_of, resolve
 from envkiln.cache.yaml_text import YamlDocument, read_yaml
@@ -66,6 +67,7 @@ def read_azureml_v2(tree: SourceTree, document: YamlDocument) -> EnvironmentDefi
         conda=part.conda if part else None,
         extra_files=part.extra_files if part else (),
         warnings=(*warnings, *(part.warnings if part else ())),
+        credentials=part.credentials if part else context.credentials if context else (),
     )
 
 
@@ -142,7 +144,7 @@ def _image(place: Section) -> ImageReference:
     text = str(place.value)
     if text.startswith("azureml:"):
         raise place.error(
-            f"{text[:120]!r} refers to a registered environment, not to a Docker image",
+            f"{quoted(text, 120)} refers to a registered environment, not to a Docker image",
             hint="write the image of that environment: registry/repository:tag",
         )
     try:
@@ -165,7 +167,7 @@ def _context(tree: SourceTree, place: Section) -> BuildContext:
     text = _judge_text(path, "path")
     if _REMOTE.match(text):
         raise path.error(
-            f"the build context {text[:120]!r} is remote: envkiln builds local contexts only",
+            f"the build context {quoted(text, 120)} is remote: envkiln builds local contexts only",
             hint="check it out below the watched directory and give its path",
         )
     directory = _resolve(path, text)
@@ -192,7 +194,7 @@ def _conda(tree: SourceTree, place: Section) -> SpecificationPart:
     text = _judge_text(place, "conda_file")
     if _REMOTE.match(text):
         hint = "download it beside this file and give its path"
-        raise place.error(f"the conda file {text[:120]!r} is remote", hint=hint)
+        raise place.error(f"the conda file {quoted(text, 120)} is remote", hint=hint)
     path = _resolve(place, text)
     try:
         data = tree.read(path)

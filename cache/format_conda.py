@@ -4,16 +4,19 @@ The content is never changed: no python, pip or channel is added (FACTS §6), a 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any
 
 import yaml
 
 from envkiln.cache.canonical import canonical_text
+from envkiln.cache.credentials import Carrier, Credential, collected, in_line, in_variables, may_hold_credentials
 from envkiln.cache.definition import CondaSpecification, EnvironmentDefinition, Format, SourceFile
-from envkiln.cache.pip_items import needs_a_look, pip_files
+from envkiln.cache.pip_items import PipFiles, needs_a_look, pip_files
+from envkiln.cache.redact import quoted
 from envkiln.cache.section import Section
 from envkiln.cache.source import SourceTree, directory_of
 from envkiln.cache.yaml_text import YamlDocument
@@ -30,6 +33,7 @@ class SpecificationPart:
     conda: CondaSpecification
     extra_files: tuple[SourceFile, ...]
     warnings: tuple[str, ...]
+    credentials: tuple[Credential, ...] = ()
 
 
 def read_conda(tree: SourceTree, document: YamlDocument) -> EnvironmentDefinition:
@@ -44,6 +48,7 @@ def read_conda(tree: SourceTree, document: YamlDocument) -> EnvironmentDefinitio
         conda=part.conda,
         extra_files=part.extra_files,
         warnings=part.warnings,
+        credentials=part.credentials,
     )
 
 
@@ -65,15 +70,18 @@ def read_specification(
     _judge_head(section, value)
     dependencies = _judge_dependencies(section, value)
     warnings = list(_doubts(section, dependencies))
-    extra_files: tuple[SourceFile, ...] = ()
+    local = PipFiles()
     texts = [text for item in dependencies if isinstance(item, dict) for text in _pip_texts(item)]
     if texts and needs_a_look(texts):
         local = pip_files(tree, directory, _pip_places(section.at("dependencies"), dependencies))
-        extra_files = local.files
         warnings += local.warnings
     name = value.get("name")
     declared = str(name) if name is not None else None
-    return SpecificationPart(CondaSpecification(_canonical(section, value), declared), extra_files, tuple(warnings))
+    canonical = _canonical(section, value)
+    own = _credentials(section, value) if may_hold_credentials(canonical) else ()
+    return SpecificationPart(
+        CondaSpecification(canonical, declared), local.files, tuple(warnings), collected(chain(own, local.credentials))
+    )
 
 
 def _canonical(section: Section, value: dict[Any, Any]) -> str:
@@ -82,6 +90,32 @@ def _canonical(section: Section, value: dict[Any, Any]) -> str:
     except (yaml.YAMLError, UnicodeError, RecursionError) as error:
         message = f"the specification cannot be written as YAML: {str(error)[:80]}"
         raise section.error(message, hint="remove unusual characters and values") from None
+
+
+def _credentials(section: Section, value: dict[Any, Any]) -> Iterator[Credential]:
+    """Yield the credentials of the whole specification, whichever key they stand under."""
+    file = section.document.file
+    variables = value.get("variables")
+    if isinstance(variables, dict):
+        yield from in_variables(variables, file, lambda name: section.line("variables", name))
+    for path, text in _texts_of(value):
+        if path[0] != "variables":
+            yield from in_line(text, file, section.line(*path), Carrier.SPECIFICATION)
+
+
+def _texts_of(value: dict[Any, Any]) -> Iterator[tuple[tuple[Hashable, ...], str]]:
+    """Yield (path, text) of every text that may hold a credential. A stack, as nesting has no small bound."""
+    stack: list[tuple[tuple[Hashable, ...], Any]] = [((key,), inner) for key, inner in value.items()]
+    while stack:
+        path, inner = stack.pop()
+        if isinstance(inner, str):
+            if may_hold_credentials(inner):
+                yield path, inner
+        elif isinstance(inner, dict):
+            stack += [((*path, key), below) for key, below in inner.items()]
+            stack += [((*path, key), key) for key in inner if isinstance(key, str)]
+        elif isinstance(inner, list):
+            stack += [((*path, index), below) for index, below in enumerate(inner)]
 
 
 def _judge_keys(section: Section, value: dict[Any, Any]) -> None:
@@ -168,11 +202,11 @@ def _doubts(section: Section, dependencies: list[Any]) -> Iterator[str]:
         if type(item) is str:
             python = python or ("python" in item and _PYTHON.match(item) is not None)
             if ("{" in item or "<" in item) and _TEMPLATE.search(item):
-                yield place.at(index).warning(f"{item[:80]!r} looks like an unfilled template")
+                yield place.at(index).warning(f"{quoted(item)} looks like an unfilled template")
         elif type(item) is dict:
             for position, text in enumerate(_pip_texts(item)):
                 if ("{" in text or "<" in text) and _TEMPLATE.search(text):
-                    yield place.at(index, "pip", position).warning(f"{text[:80]!r} looks like an unfilled template")
+                    yield place.at(index, "pip", position).warning(f"{quoted(text)} looks like an unfilled template")
             python = python or any(str(other).startswith("python") for other in _selected(item))
         else:
             yield place.at(index).warning(f"the bare number {item} is no package: quote or remove it")

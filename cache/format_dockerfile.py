@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterator
 
+from envkiln.cache.credentials import collected, in_dockerfile
 from envkiln.cache.definition import BuildContext, EnvironmentDefinition, Format, SourceFile
 from envkiln.cache.ignore import IgnoreRules, read_rules
 from envkiln.cache.section import Line, Place
@@ -16,7 +17,9 @@ def read_dockerfile(tree: SourceTree, path: str) -> EnvironmentDefinition:
     """Return the definition whose main file is the Dockerfile `path`: its directory is the context."""
     directory = directory_of(path)
     context = read_context(tree, directory, posixpath.basename(path), Line(path))
-    return EnvironmentDefinition(format=Format.DOCKERFILE, file=path, directory=directory, context=context)
+    return EnvironmentDefinition(
+        format=Format.DOCKERFILE, file=path, directory=directory, context=context, credentials=context.credentials
+    )
 
 
 def read_context(tree: SourceTree, directory: str, dockerfile: str, place: Place) -> BuildContext:
@@ -25,7 +28,7 @@ def read_context(tree: SourceTree, directory: str, dockerfile: str, place: Place
     `place` is what refers to the context. No file is read but the Dockerfile and the ignore files; of all others
     only the digest is asked. Raises DefinitionError.
     """
-    _judge_dockerfile(tree, directory, dockerfile, place)
+    text = _dockerfile_text(tree, directory, dockerfile, place)
     rules = read_rules(tree, directory, dockerfile)
     kept: dict[str, SourceFile] = {}
     for path, entry in _walk(tree, directory, rules, place):
@@ -33,10 +36,11 @@ def read_context(tree: SourceTree, directory: str, dockerfile: str, place: Place
             if above not in kept:
                 kept[above] = SourceFile(above, _join(directory, above), EntryKind.DIRECTORY)
         kept[path] = _source_file(tree, directory, path, entry, place)
-    return BuildContext(directory, dockerfile, tuple(kept[path] for path in sorted(kept)))
+    credentials = collected(in_dockerfile(text, _join(directory, dockerfile)))
+    return BuildContext(directory, dockerfile, tuple(kept[path] for path in sorted(kept)), credentials)
 
 
-def _judge_dockerfile(tree: SourceTree, directory: str, dockerfile: str, place: Place) -> None:
+def _dockerfile_text(tree: SourceTree, directory: str, dockerfile: str, place: Place) -> str:
     path = _join(directory, dockerfile)
     here = Line(path)
     try:
@@ -60,6 +64,7 @@ def _judge_dockerfile(tree: SourceTree, directory: str, dockerfile: str, place: 
         raise Line(path, line).error(message, hint="save the file as UTF-8") from None
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         raise here.error("the Dockerfile is empty", hint="begin it with FROM and a base image")
+    return text
 
 
 def _walk(tree: SourceTree, directory: str, rules: IgnoreRules, place: Place) -> Iterator[tuple[str, SourceEntry]]:

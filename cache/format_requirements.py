@@ -9,7 +9,10 @@ Observed with azureml-core 1.61.0.post4:
 - a byte order mark stays in front of the first line; a file that is not UTF-8 is refused.
 """
 
+from itertools import chain
+
 from envkiln.cache.canonical import canonical_text
+from envkiln.cache.credentials import Carrier, collected, in_line
 from envkiln.cache.definition import CondaSpecification, EnvironmentDefinition, Format
 from envkiln.cache.pip_items import pip_files
 from envkiln.cache.section import Line
@@ -31,6 +34,10 @@ def read_requirements(
     local = pip_files(
         tree, directory_of(path), ((line, Line(path, number)) for number, line in enumerate(lines, start=1))
     )
+    own = (
+        found for number, line in enumerate(lines, 1) for found in in_line(line, path, number, Carrier.SPECIFICATION)
+    )
+    credentials = collected(chain(own, local.credentials))
     if data.startswith(_MARK.encode()):
         lines[:1] = [_MARK + line for line in lines[:1]] or [_MARK]
     specification = {
@@ -45,4 +52,5 @@ def read_requirements(
         conda=CondaSpecification(canonical_text(specification), NAME),
         extra_files=local.files,
         warnings=local.warnings,
+        credentials=credentials,
     )

@@ -13,6 +13,7 @@ from typing import Protocol
 import pathspec
 
 from envkiln.cache.errors import DefinitionError
+from envkiln.cache.redact import quoted
 from envkiln.cache.section import Line
 from envkiln.cache.source import SourceTree
 from envkiln.cache.yaml_text import decode_text
@@ -155,7 +156,7 @@ class _DockerRules:
 
 
 def _bad_pattern(place: Line, pattern: str, error: Exception) -> DefinitionError:
-    message = f"{pattern[:80]!r} is not a pattern: {str(error)[:80]}"
+    message = f"{quoted(pattern)} is not a pattern: {str(error)[:80]}"
     return place.error(message, hint="correct the pattern or remove the line")
 
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import yaml
 
 from envkiln.cache.errors import DefinitionError
+from envkiln.cache.redact import quoted
 from envkiln.cache.yaml_text import YamlDocument, decode_text, read_yaml
 
 
@@ -48,7 +49,7 @@ def read_json(data: bytes, file: str) -> JsonDocument:
     except _DuplicateKeyError as error:
         read_yaml(data, file)  # says the same, and where
         hint = "JSON keeps only the last one: remove one"
-        raise DefinitionError(f"the key {error.args[0]!r} is there twice", file=file, hint=hint) from None
+        raise DefinitionError(f"the key {quoted(error.args[0])} is there twice", file=file, hint=hint) from None
     except (ValueError, RecursionError) as error:  # NaN, an endless number, a thousand brackets
         message = f"this is not usable JSON: {str(error)[:80]}"
         raise DefinitionError(message, file=file, hint="write plain values") from None

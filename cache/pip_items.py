@@ -10,7 +10,9 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from envkiln.cache.credentials import Carrier, Credential, in_line
 from envkiln.cache.definition import SourceFile
+from envkiln.cache.redact import quoted
 from envkiln.cache.section import Line, Place
 from envkiln.cache.setup_names import SPECIFICATION
 from envkiln.cache.source import EntryKind, SourceTree, directory_of, resolve
@@ -37,6 +39,8 @@ class PipFiles:
 
     files: tuple[SourceFile, ...] = ()
     warnings: tuple[str, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    """Those in the files themselves; the lines are their owner's."""
 
 
 def needs_a_look(lines: Iterable[str]) -> bool:
@@ -60,6 +64,7 @@ def pip_files(tree: SourceTree, directory: str, items: Iterable[tuple[str, Place
     return PipFiles(
         tuple(collector.files[path] for path in sorted(collector.files)),
         tuple(collector.warnings),
+        tuple(collector.credentials),
     )
 
 
@@ -69,6 +74,7 @@ class _Collector:
     directory: str
     files: dict[str, SourceFile] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    credentials: list[Credential] = field(default_factory=list)
     nested: list[tuple[str, Place]] = field(default_factory=list)
     """Requirements files that are still to be read: a list, because recursion has no bound."""
 
@@ -76,6 +82,7 @@ class _Collector:
         while self.nested:
             path, place = self.nested.pop()
             for number, line in _logical_lines(decode_text(self._read(path, place), path)):
+                self.credentials += in_line(line, path, number, Carrier.SPECIFICATION)
                 self.add_line(line, directory_of(path), Line(path, number))
 
     def add_line(self, text: str, here: str, place: Place) -> None:
@@ -101,7 +108,7 @@ class _Collector:
             words = shlex.split(text) if _QUOTED.search(text) else text.split()
         except ValueError as error:
             hint = "close the quotation mark"
-            raise place.error(f"{text[:80]!r} cannot be split into words: {error}", hint=hint) from None
+            raise place.error(f"{quoted(text)} cannot be split into words: {error}", hint=hint) from None
         option, _, value = words[0].partition("=")
         short = _SHORT_FILE_OPTION.fullmatch(words[0])
         if short:
@@ -116,9 +123,9 @@ class _Collector:
                     self.nested.append((path, place))
         elif option in ("-e", "--editable"):
             if value and not _URL.match(value):
-                self.warnings.append(place.warning(f"{text[:80]!r} installs a local directory: {_LATER}"))
+                self.warnings.append(place.warning(f"{quoted(text)} installs a local directory: {_LATER}"))
         elif option in ("-f", "--find-links") and value and not _URL.match(value):
-            self.warnings.append(place.warning(f"{text[:80]!r} looks into a local directory: {_LATER}"))
+            self.warnings.append(place.warning(f"{quoted(text)} looks into a local directory: {_LATER}"))
 
     def _add_file(self, reference: str, here: str, place: Place) -> str | None:
         """Note a file and return its tree path, None when it is already noted."""
@@ -126,7 +133,7 @@ class _Collector:
         path = posixpath.relpath(source, self.directory) if self.directory else source
         if path.startswith("../"):
             raise place.error(
-                f"{reference!r} lies outside of the directory of the environment",
+                f"{quoted(reference, 200)} lies outside of the directory of the environment",
                 hint="move it beside the definition, or below: it is laid beside the specification in the image",
             )
         if path in _RESERVED:
@@ -137,10 +144,12 @@ class _Collector:
             content = self.tree.digest(source)
         except FileNotFoundError:
             raise place.error(
-                f"the file {source!r} is missing", hint="create it, correct the path, or remove this line"
+                f"the file {quoted(source, 200)} is missing", hint="create it, correct the path, or remove this line"
             ) from None
         except OSError as error:
-            raise place.error(f"the file {source!r} cannot be read: {_reason(error)}", hint=_READABLE) from None
+            raise place.error(
+                f"the file {quoted(source, 200)} cannot be read: {_reason(error)}", hint=_READABLE
+            ) from None
         self.files[path] = SourceFile(path, source, EntryKind.FILE, content)
         return source
 
@@ -149,13 +158,13 @@ class _Collector:
         try:
             self.tree.digest(source)
         except IsADirectoryError:
-            self.warnings.append(place.warning(f"{reference!r} is a local directory: {_LATER}"))
+            self.warnings.append(place.warning(f"{quoted(reference, 200)} is a local directory: {_LATER}"))
         except FileNotFoundError:
             raise place.error(
-                f"there is no {source!r}", hint="correct the path, or write the name of a package"
+                f"there is no {quoted(source, 200)}", hint="correct the path, or write the name of a package"
             ) from None
         except OSError as error:
-            raise place.error(f"{source!r} cannot be read: {_reason(error)}", hint=_READABLE) from None
+            raise place.error(f"{quoted(source, 200)} cannot be read: {_reason(error)}", hint=_READABLE) from None
 
     def _read(self, path: str, place: Place) -> bytes:
         try:

@@ -34,6 +34,10 @@ class Section:
         """Return the section below this one; it need not exist to say where it is missed."""
         return Section(self.document, self.path + path)
 
+    def line(self, *path: Hashable) -> int:
+        """Return the line of the value at `path` below this one."""
+        return self.document.mark(*self.path, *path)[0]
+
     def error(self, message: str, *, hint: str) -> DefinitionError:
         return self.document.error(message, *self.path, hint=hint)
 

@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import BinaryIO, Protocol
 
 from envkiln.cache.errors import DefinitionError
+from envkiln.cache.redact import quoted
 
 
 class EntryKind(Enum):
@@ -133,7 +134,7 @@ def resolve(directory: str, reference: str, *, file: str, line: int | None = Non
     path = posixpath.normpath(posixpath.join(directory, reference))
     if "\0" in reference or reference.startswith(("/", "~")) or path == ".." or path.startswith("../"):
         raise DefinitionError(
-            f"the path {reference!r} leads out of the watched directory",
+            f"the path {quoted(reference, 200)} leads out of the watched directory",
             file=file,
             line=line,
             column=column,

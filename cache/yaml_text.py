@@ -14,6 +14,7 @@ from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
 from envkiln.cache.errors import DefinitionError
+from envkiln.cache.redact import quoted
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -182,7 +183,7 @@ class _Builder:
             if key in result:
                 raise self._error(
                     key_node,
-                    f"the key {key!r} is there twice",
+                    f"the key {quoted(key)} is there twice",
                     hint="YAML keeps only the last one: join them or remove one",
                 )
             result[key] = self.build(value_node, depth + 1)
@@ -207,10 +208,10 @@ class _Builder:
         try:
             return construct(SafeConstructor(), yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark))
         except (ValueError, LookupError, AttributeError, OverflowError, yaml.YAMLError):
-            raise self._error(node, f"{node.value[:60]!r} is not a valid {tag.rpartition(':')[2]}") from None
+            raise self._error(node, f"{quoted(node.value, 60)} is not a valid {tag.rpartition(':')[2]}") from None
 
     def _unknown_tag(self, node: yaml.Node) -> DefinitionError:
-        return self._error(node, f"the YAML tag {node.tag!r} is not known here", hint="write the plain value")
+        return self._error(node, f"the YAML tag {quoted(node.tag)} is not known here", hint="write the plain value")
 
     def _error(self, node: yaml.Node, message: str, *, hint: str | None = None) -> DefinitionError:
         return _at(node.start_mark, message, self._file, hint=hint)

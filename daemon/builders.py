@@ -12,6 +12,7 @@ from typing import IO, Literal
 
 from envkiln.cache.errors import EnvkilnError
 from envkiln.cache.redact import redact
+from envkiln.cache.shown import spellings
 from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, Log
 from envkiln.daemon.buildx import BuildxBuilder, BuildxInfo, find_buildx
 from envkiln.daemon.classic import ClassicBuilder
@@ -84,18 +85,21 @@ def _wrapped(builder: Builder, settings: BuilderSettings, log_path: Callable[[Bu
 
 
 class Cleaned:
-    """Takes control characters and the credentials in URLs out of every line and message."""
+    """Takes control characters, the definition's credentials and those of URLs out of every line and message."""
 
     def __init__(self, builder: Builder) -> None:
         self.name = builder.name
         self._builder = builder
 
     async def build(self, request: BuildRequest, log: Log) -> None:
+        hidden = spellings(request.definition.credentials)
         try:
-            await self._builder.build(request, lambda line: log(redact(cleaned(line))))
+            await self._builder.build(request, lambda line: log(redact(cleaned(line), hidden)))
         except BuildFailed as failed:
-            message = redact(cleaned(failed.message))
-            raise BuildFailed(message, hint=failed.hint, passing=failed.passing) from failed
+            message = redact(cleaned(failed.message), hidden)
+            hint = redact(failed.hint, hidden) if failed.hint else None
+            # Not from `failed`, which has the message as it was.
+            raise BuildFailed(message, hint=hint, passing=failed.passing) from None
 
 
 class TimeLimited:

@@ -11,6 +11,7 @@ from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.dockerfile import BUILT_RECIPE
 from envkiln.cache.identity import Identity
 from envkiln.cache.redact import redact
+from envkiln.cache.shown import definition_text
 
 NAME = "envkiln.name"
 RECIPE = "envkiln.recipe"
@@ -29,7 +30,7 @@ def labels_for(definition: EnvironmentDefinition, identity: Identity, *, resolve
         NAME: identity.image,
         RECIPE: f"{identity.recipe} {BUILT_RECIPE}",
         BUILT_BY: f"envkiln {version('envkiln')}",
-        DEFINITION: json.dumps(redact(definition.conda.canonical if definition.conda else identity.named_text)),
+        DEFINITION: json.dumps(definition_text(definition, identity)),
         "org.opencontainers.image.title": " ".join(redact(definition.declared_name or identity.image).split()),
     }
     if identity.base_image is not None:

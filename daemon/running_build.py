@@ -8,6 +8,7 @@ import msgspec
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.redact import redact
+from envkiln.cache.shown import definition_text
 from envkiln.daemon.events import BuildEnded, Event, Progressed, StartBuild
 from envkiln.daemon.logs import build_id
 from envkiln.daemon.messages import BuildView
@@ -99,5 +100,5 @@ def _definition(environment: Environment) -> str | None:
     found, identity = environment.sighting.found, environment.identity
     if not isinstance(found, EnvironmentDefinition) or identity is None:
         return None
-    text = redact(found.conda.canonical if found.conda else identity.named_text)
+    text = definition_text(found, identity)
     return text if len(text) <= _LONGEST_DEFINITION else None

@@ -10,7 +10,7 @@ import msgspec
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.explain import changes
-from envkiln.cache.redact import redact
+from envkiln.cache.shown import definition_text
 from envkiln.daemon.answers import USUAL_PAGE
 from envkiln.daemon.disk_use import DiskUse, image_sizes
 from envkiln.daemon.events import BuildRequested, CancelRequested, Paused, Resumed
@@ -219,7 +219,7 @@ def _definition(environment: Environment) -> str | None:
     found, identity = environment.sighting.found, environment.identity
     if not isinstance(found, EnvironmentDefinition) or identity is None:
         return None
-    return redact(found.conda.canonical if found.conda else identity.named_text)
+    return definition_text(found, identity)
 
 
 def _changes(environment: Environment, definition: str | None, builds: Sequence[BuildView]) -> tuple[str, ...]:

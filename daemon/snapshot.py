@@ -13,7 +13,7 @@ from envkiln.cache.errors import DefinitionError
 from envkiln.daemon.candidates import Listing, Rules
 from envkiln.daemon.disk_tree import Fingerprint
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,10 @@ class _Stored(_Header, frozen=True):
 
 
 def snapshot_to_json(snapshot: Snapshot) -> bytes:
-    """Return `snapshot` as JSON. What has a name that is not UTF-8 is left out, and so is looked at again."""
+    """Return `snapshot` as JSON.
+
+    What has a name that is not UTF-8 is left out, and so is what holds a credential: both are looked at again.
+    """
     stored = _Stored(
         VERSION,
         version("envkiln"),
@@ -110,7 +113,11 @@ def snapshot_to_json(snapshot: Snapshot) -> bytes:
         snapshot.rules.ignore,
         snapshot.rules.requirements_python,
         {path: (it.fingerprint, it.directories, it.candidates, it.problem) for path, it in snapshot.listings.items()},
-        [_store(record) for record in snapshot.records.values() if isinstance(record, Found)],
+        [
+            _store(record)
+            for record in snapshot.records.values()
+            if isinstance(record, Found) and not _is_secret(record)
+        ],
         {path: (it.fingerprint, it.problem) for path, it in snapshot.records.items() if isinstance(it, Ignored)},
     )
     try:
@@ -161,6 +168,10 @@ def problems_of(listings: Mapping[str, Listing], records: Mapping[str, Found | I
         if isinstance(record, Ignored) and record.problem:
             problems[path] = record.problem
     return problems
+
+
+def _is_secret(found: Found) -> bool:
+    return isinstance(found.result, EnvironmentDefinition) and bool(found.result.credentials)
 
 
 def _store(found: Found) -> _StoredFound:

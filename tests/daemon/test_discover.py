@@ -236,6 +236,21 @@ class TestCandidates:
         assert restored is not None
         assert ids(look(root, restored)) == ids(found)
 
+    @pytest.mark.usefixtures("settled")
+    def test_a_definition_with_a_credential_is_not_kept_and_is_looked_at_again(self, root: Path, write: Write) -> None:
+        text = "dependencies:\n- pip\n- pip:\n  - -r more.txt\nvariables: {A_TOKEN: canary-1}\n"
+        wrapper = SCHEMA + "name: w\nimage: ubuntu:22.04\nconda_file: conda.yml\n"
+        write({"a/env.yml": text, "a/more.txt": "-i https://user:canary-2@host/\n", "b/env.yml": CONDA})
+        write({"c/v2.yml": wrapper, "c/conda.yml": "channels: [https://host/t/canary-3/c]\ndependencies: [python]\n"})
+        found = look(root)
+        kept = snapshot_to_json(found)
+        assert b"canary" not in kept
+        assert b"b/env.yml" in kept
+        restored = snapshot_from_json(kept)
+        assert restored is not None
+        assert plain(look(root, restored)) == plain(found)
+        assert look(root, restored).readers == found.readers
+
     def test_the_walk(self, root: Path, write: Write) -> None:
         write({"b/x.yml": "", "b/env.yml": "", "a/conda.yml": "", ".git/env.yml": ""})
         assert [(place, it.candidates) for place, it in find_candidates(root)] == [

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from values import DIGEST, MOVING, PINNED, definition, identity_of
 
-from envkiln.cache.definition import ImageReference
+from envkiln.cache.credentials import Carrier, Credential
+from envkiln.cache.definition import CondaSpecification, ImageReference
 from envkiln.daemon.labels import is_believed, is_ours, labels_for, recorded_digest
 
 FOUND = definition("python=3.11", name="train")
@@ -43,6 +44,13 @@ def test_the_labels_have_no_secrets(item: str) -> None:
     secretive = definition(item, name="https://user:secret@host")
     labels = labels_for(secretive, identity_of(secretive), resolved=True)
     assert not [value for value in labels.values() if "secret" in value]
+
+
+def test_the_labels_have_no_secret_that_only_its_variables_name_tells() -> None:
+    secret = Credential("canary", "the variable TOKEN", "env.yml", 1, Carrier.VARIABLE, "TOKEN")
+    conda = CondaSpecification("dependencies:\n- canary-cage\nname: ''\nvariables:\n  TOKEN: canary\n")
+    found = replace(FOUND, conda=conda, credentials=(secret,))
+    assert "canary" not in "".join(labels_for(found, identity_of(found), resolved=True).values())
 
 
 def test_the_digest_of_a_movable_base_can_be_read_back() -> None:
