@@ -29,6 +29,11 @@ class EngineWatch:
         self.info: EngineInfo | None = None
         self._digests: Mapping[str, str] = {}
         self._answered = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    def doubt(self) -> None:
+        """Ask the engine soon: a call to it went without an answer, or its images may have changed."""
+        self._changed.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -64,7 +69,7 @@ class EngineWatch:
 
     async def _follow(self) -> None:
         """List and listen; ends with the error that says why the engine is gone."""
-        changed = asyncio.Event()
+        changed = self._changed
         stop = threading.Event()
         # Listening starts before the first list, so that nothing falls between the two.
         listener = asyncio.create_task(self._listen(changed, stop))

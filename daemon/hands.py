@@ -136,6 +136,8 @@ class Hands:
                     event = ended_by(name, error)
                 else:
                     event = BuildEnded(name, Ending.FAILED, problem=_bug(error))
+            if event.ending is Ending.INTERRUPTED:
+                self._engine_watch.doubt()
             self._note_build(effect, event, running)
             self._loop.post(event)
 

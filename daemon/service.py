@@ -26,7 +26,7 @@ from envkiln.daemon.service_answers import ServiceAnswers
 from envkiln.daemon.state import State
 from envkiln.daemon.tally import Tally
 from envkiln.daemon.telling import Telling
-from envkiln.daemon.tuning import tune_collector
+from envkiln.daemon.tuning import provide_threads, tune_collector
 from envkiln.daemon.view_cache import ViewCache
 from envkiln.daemon.watched_root import LookReport
 from envkiln.daemon.web_door import WebDoor
@@ -64,6 +64,7 @@ class Service:
         Raises AlreadyRunning, and whatever a part of the service dies of: a dead part is never lived with.
         """
         tune_collector()
+        provide_threads()
         self._paths.ensure()
         async with AsyncExitStack() as stack:
             listener = stack.enter_context(single_instance(self._paths))

@@ -200,7 +200,9 @@ class World:
         found = self.client.environment(id_)
         return found or {"environment": id_, "state": "unknown", "image": None}
 
-    def until_state(self, id_: str, state: str, *, image_is_not: str | None = None) -> View:
+    def until_state(
+        self, id_: str, state: str, *, image_is_not: str | None = None, limit_s: float = PATIENCE_S
+    ) -> View:
         """Wait for a state, of another image than `image_is_not`; returns the view."""
 
         def reached() -> View | None:
@@ -209,7 +211,7 @@ class World:
             other = image_is_not is None or view["image"] != image_is_not
             return view if view["state"] == state and other else None
 
-        return until(reached, lambda: f"{id_} {state}: {self.view(id_)}\n{self.output()}")
+        return until(reached, lambda: f"{id_} {state}: {self.view(id_)}\n{self.output()}", limit_s)
 
     def until_alias(self, id_: str) -> View:
         """Wait until an environment is ready and the service knows of its alias, which is set later; the view."""
