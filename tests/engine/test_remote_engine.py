@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from running import World, image_id
+from running import World, image_id, until
 from second_host import SecondHost
+from ssh_host import SshHost
 
 from envkiln.daemon.engine import Engine
 
@@ -102,6 +105,31 @@ def test_a_remote_engine_that_goes_away_and_comes_back(second_world: World, seco
     second.main("start-second")
     after = second_world.until_state("main", "ready", image_is_not=before["image"])
     assert image_id(second.engine, f"{after['image']}:latest") == after["image_id"]
+
+
+@pytest.fixture
+def ssh_host(second: SecondHost, testbed: Any, tmp_path: Path) -> Iterator[SshHost]:
+    assert testbed.url
+    host = SshHost(tmp_path, {**os.environ, "DOCKER_HOST": second.socket})
+    yield host
+    host.close()
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_a_build_goes_to_an_engine_over_ssh(
+    make_world: MakeWorld, second: SecondHost, ssh_host: SshHost, builder: str
+) -> None:
+    world = make_world(builder=builder)
+    world.environ |= {"DOCKER_HOST": ssh_host.url, "PATH": f"{ssh_host.client}:{os.environ['PATH']}"}
+    world.write("main/Dockerfile", world.dockerfile())
+    world.up()
+    view = world.until_state("main", "ready")
+    assert image_id(second.engine, f"{view['image']}:latest") == view["image_id"]
+    # What happens there is heard here.
+    second.engine.remove(f"{view['image']}:latest")
+    until(lambda: second.engine.inspect(f"{view['image']}:latest"), world.output)
+    assert world.stop() == 0
+    world.close(second.engine)
 
 
 def test_no_key_of_the_client_is_shown(second_world: World, second: SecondHost) -> None:

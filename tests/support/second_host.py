@@ -13,12 +13,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class SecondHost:
-    """`url` and `certificates` are what a client uses (DOCKER_HOST, DOCKER_CERT_PATH); `engine` goes by its socket."""
+    """Clients use `url` and `certificates` (DOCKER_HOST, DOCKER_CERT_PATH); `socket` is for a look from the side."""
 
     url: str
     certificates: Path
-    engine: Engine
+    socket: str
     work: Path
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(self.socket)
 
     def main(self, command: str) -> None:
         """Run `stop-second` or `start-second` of the test bed."""
@@ -31,4 +35,4 @@ def start_second_host(work: Path) -> SecondHost:
     script = str(ROOT / "testbed" / "main.py")
     subprocess.run([sys.executable, script, "--work", str(work), "start-second"], check=True)
     facts = json.loads((work / "second.json").read_text(encoding="utf-8"))
-    return SecondHost(facts["docker_host"], Path(facts["certificates"]), Engine(facts["socket"]), work)
+    return SecondHost(facts["docker_host"], Path(facts["certificates"]), facts["socket"], work)
