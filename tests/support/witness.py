@@ -6,13 +6,16 @@ On `pythonpath` (pyproject.toml): test files import it as `witness`.
 import inspect
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from witness_program import CLIENTS, run_case
+
+from envkiln.daemon import azureml_sdk
 
 PROJECT = Path(__file__).resolve().parents[2]
 _PYTHON = PROJECT / "build" / "witness" / "bin" / "python"
@@ -74,3 +77,22 @@ def install() -> None:
 def _outcome(found: dict[str, Any]) -> Outcome:
     error = tuple(found["error"]) if found["error"] else None
     return Outcome(found["value"], error, found["printed"], tuple(found["logged"]))
+
+
+def same_as_ours(witness: Witness, calls: Sequence[tuple[Case, Sequence[Any]]], client: Any = azureml_sdk) -> None:
+    """Assert that every call does the same with the real client and with ours.
+
+    Errors are compared up to what ours add to help; of what is printed and logged the words count, not the order of
+    the two.
+    """
+    for (case, given), theirs in zip(calls, witness.tell(calls), strict=True):
+        assert _comparable(ours(case, client, given)) == _comparable(theirs), (case.__name__, given)
+
+
+def _comparable(outcome: Outcome) -> Outcome:
+    if outcome.error is None:
+        return outcome
+    kind, message = outcome.error
+    # The last line of the client's own text is the end of a JSON. Some of its sentences have a row of spaces in them.
+    message = re.sub(r"(?<=\n\})\n.*", "", message, flags=re.DOTALL)
+    return replace(outcome, error=(kind, re.sub(r"(?<=\S) {2,}(?=\S)", " ", message)))
