@@ -27,6 +27,8 @@ from envkiln.daemon.child import run_child
 from envkiln.daemon.context_tar import text_of, write_tar
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.fault_point import reach
+from envkiln.daemon.label_lines import with_last_instruction
+from envkiln.daemon.labels import NAME
 
 # Linux takes no single argument of more than 128 KiB; the rest is for the key.
 _LONGEST_ARGUMENT = 120 * 1024
@@ -231,11 +233,16 @@ def _pack(content: SetupContent, request: BuildRequest, context: IO[bytes]) -> _
     arguments = [f"{key}={value}" for key, value in proxies.items() if key not in environment]
     long = {key: value for key, value in request.labels.items() if _size(key, value) > _LONGEST_ARGUMENT}
     extra: dict[str, bytes] = {}
-    text = text_of(content, request.tree) if long else None
+    text = text_of(content, request.tree)
     if text is not None:
-        lines, pieces = _long_labels(long)
-        environment |= pieces
-        extra = {content.dockerfile: text + b"\n\n" + lines.encode()}
+        if long:
+            lines, pieces = _long_labels(long)
+            environment |= pieces
+            text += b"\n\n" + lines.encode()
+        # The labels of the command line leave no trace in the image's history (`labels.is_closed`).
+        if NAME in request.labels:
+            text = with_last_instruction(text, f"LABEL {NAME}={request.labels[NAME]}")
+        extra = {content.dockerfile: text}
     write_tar(content, request.tree, cast("Any", context), extra)
     context.seek(0)
     reach("context-packed")

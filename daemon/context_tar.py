@@ -1,5 +1,6 @@
 """The build context as a tar archive: the same bytes for the same content, on every machine."""
 
+import posixpath
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from envkiln.daemon.builder import BuildFailed
 
 # COPY keeps a file's time. 1980 is the first year that a zip file knows: packing wheels in an image works.
 _TIME = 315532800
+_MOST_LINKS = 40
 
 _NOTHING: Mapping[str, bytes] = {}
 
@@ -33,13 +35,29 @@ def write_tar(content: SetupContent, tree: SourceTree, file: BinaryIO, extra: Ma
 
 
 def text_of(content: SetupContent, tree: SourceTree) -> bytes | None:
-    """Return the bytes of the content's Dockerfile, checked as any other file of it; None where it is a link."""
-    entry = next(entry for entry in content.entries if entry.path == content.dockerfile)
-    if entry.kind is not EntryKind.FILE:
+    """Return the bytes of the content's Dockerfile, checked as any other file of it; None where it is no file.
+
+    A link is followed inside the content, as builders do.
+    """
+    entry = _followed(content)
+    if entry is None:
         return None
     with BytesIO() as file:
         write_tar(replace(content, entries=(entry,)), tree, file)
     return entry.data if entry.data is not None else tree.read(entry.source or "")
+
+
+def _followed(content: SetupContent) -> ContextEntry | None:
+    entries = {entry.path: entry for entry in content.entries}
+    path = content.dockerfile
+    for _ in range(_MOST_LINKS):
+        entry = entries.get(path)
+        if entry is None or entry.kind is EntryKind.DIRECTORY:
+            return None
+        if entry.kind is EntryKind.FILE:
+            return entry
+        path = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), entry.target)).lstrip("/")
+    return None
 
 
 def _add(archive: tarfile.TarFile, entry: ContextEntry, tree: SourceTree) -> None:

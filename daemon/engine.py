@@ -19,7 +19,9 @@ from envkiln.daemon.engine_values import (
     EngineEvent,
     EngineImage,
     EngineInfo,
+    ImageHistory,
     engine_event,
+    image_history,
     inspected_image,
     listed_image,
 )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 EVENT_ACTIONS = ("tag", "untag", "delete", "pull", "load", "import")
 # How long a stopped `events` may hang on: two looks a second cost nothing measurable.
 _STOP_LOOK_S = 0.5
+_HISTORIES_KEPT = 20_000
 
 
 class Engine:
@@ -45,6 +48,7 @@ class Engine:
         self._timeout_s = timeout_s
         self._address = ""
         self._idle: deque[docker.APIClient] = deque()
+        self._histories: dict[str, ImageHistory] = {}
         weakref.finalize(self, _close_all, self._idle)
 
     def ping(self) -> EngineInfo:
@@ -79,6 +83,20 @@ class Engine:
             if refused.status == 404:
                 return None
             raise
+
+    def history(self, image_id: str) -> ImageHistory:
+        """Return how the image of that id came about; it is asked for once, for an id never stands for another image.
+
+        Raises EngineRefused (404) where there is none.
+        """
+        known = self._histories.get(image_id)
+        if known is None:
+            with self._calling(f"ask for the history of {image_id}") as client:
+                known = image_history(client.history(image_id))  # type: ignore[no-untyped-call]
+            if len(self._histories) >= _HISTORIES_KEPT:
+                self._histories.clear()
+            self._histories[image_id] = known
+        return known
 
     def tag(self, image_reference: str, target_reference: str) -> None:
         """Give the image another reference, taking it from the image that had it."""

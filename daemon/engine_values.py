@@ -1,9 +1,10 @@
 """What an engine says of itself, its images and what happens to them, as values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 
@@ -36,6 +37,21 @@ class EngineImage:
     platform: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     repo_digests: tuple[str, ...] = ()
+
+
+class Layer(NamedTuple):
+    """A layer that takes `size` bytes; images that share it have the same `id` for it."""
+
+    id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHistory:
+    """How an image came about: `last_step` is its last instruction, `layers` are those that take space."""
+
+    last_step: str
+    layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,23 @@ def inspected_image(found: Mapping[str, Any]) -> EngineImage:
         environment=dict(pair.partition("=")[::2] for pair in config.get("Env") or ()),
         repo_digests=_references(found.get("RepoDigests")),
     )
+
+
+def image_history(steps: Sequence[Mapping[str, Any]]) -> ImageHistory:
+    """Return the engine's answer about one image's history, which has the last step first.
+
+    The engine does not say which layer a step has made. Images that share layers share the steps up to there, with
+    their times, so a layer's id is the hash of these.
+    """
+    layers = []
+    chain = sha256()
+    for step in reversed(steps):
+        size = int(step.get("Size") or 0)
+        chain.update(repr((step.get("Created"), step.get("CreatedBy"), size)).encode(errors="surrogatepass"))
+        if size:
+            layers.append(Layer(chain.hexdigest()[:32], size))
+    last = str(steps[0].get("CreatedBy") or "") if steps else ""
+    return ImageHistory(last, tuple(layers))
 
 
 def _unix_time(text: str | None) -> float:

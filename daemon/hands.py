@@ -15,6 +15,7 @@ from envkiln.daemon.builders import BuilderSettings, choose_builder
 from envkiln.daemon.config import Config, EnvironmentSettings
 from envkiln.daemon.digests import resolve_base
 from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_values import EngineImage
 from envkiln.daemon.engine_watch import EngineWatch
 from envkiln.daemon.events import (
     AliasSet,
@@ -31,6 +32,7 @@ from envkiln.daemon.events import (
 )
 from envkiln.daemon.fault_point import reach
 from envkiln.daemon.history import History
+from envkiln.daemon.known_images import is_derived
 from envkiln.daemon.labels import is_ours, labels_for
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.loop import Loop
@@ -215,15 +217,18 @@ def build_request(environment: Environment, roots: Roots) -> BuildRequest:
     )
 
 
+def _may_move(engine: Engine, image: EngineImage) -> bool:
+    """Return whether a tag may be taken away from the image: one of ours, or Azure ML's own."""
+    if is_ours(image.labels):
+        return not is_derived(engine, image)
+    return image.environment.get("AZUREML_ENVIRONMENT_IMAGE") is not None
+
+
 def set_alias(engine: Engine, effect: SetAlias) -> AliasSet:
     """Point the alias to the image; never away from an image that is not ours."""
     try:
         there = engine.inspect(effect.alias)
-        if (
-            there is not None
-            and not is_ours(there.labels)
-            and there.environment.get("AZUREML_ENVIRONMENT_IMAGE") is None
-        ):
+        if there is not None and not _may_move(engine, there):
             problem = Problem(
                 f"the tag {effect.alias} belongs to an image that envkiln did not make",
                 "rename the environment's directory, or set other `aliases` for it",

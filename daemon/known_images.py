@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from envkiln.cache.names import is_image_name
 from envkiln.daemon.engine import Engine
+from envkiln.daemon.engine_errors import EngineRefused
 from envkiln.daemon.engine_values import EngineImage
 from envkiln.daemon.events import KnownImage
 from envkiln.daemon.fault_point import reach
-from envkiln.daemon.labels import NAME, is_believed, is_ours, recorded_digest
+from envkiln.daemon.labels import NAME, is_believed, is_closed, is_ours, recorded_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,24 @@ def list_known_images(engine: Engine) -> Listing:
 def find_known_image(engine: Engine, name: str) -> KnownImage | None:
     """Return the image that stands under `name` and is believed; raises EngineUnavailable."""
     image = engine.inspect(f"{name}:latest")
-    if image is None or not is_believed(name, image.labels, image.environment):
+    if image is None or not is_believed(name, image.labels, image.environment) or is_derived(engine, image):
         return None
     return _value(name, image)
+
+
+def is_derived(engine: Engine, image: EngineImage) -> bool:
+    """Return whether somebody made the image from one of ours and it has only inherited our labels.
+
+    Raises EngineUnavailable.
+    """
+    if not is_ours(image.labels):
+        return False
+    try:
+        return not is_closed(image.labels[NAME], engine.history(image.id).last_step)
+    except EngineRefused as refused:
+        if refused.status == 404:
+            return True  # it was removed a moment ago
+        raise
 
 
 def adopt_image(engine: Engine, name: str) -> KnownImage | None:
@@ -47,7 +63,8 @@ def adopt_image(engine: Engine, name: str) -> KnownImage | None:
 
     Raises EngineUnavailable and EngineRefused.
     """
-    lost = max(engine.labelled(NAME, name), key=lambda image: image.created, default=None)
+    labelled = sorted(engine.labelled(NAME, name), key=lambda image: image.created, reverse=True)
+    lost = next((image for image in labelled if not is_derived(engine, image)), None)
     if lost is None:
         return None
     reach("lost-image-found")
@@ -58,7 +75,8 @@ def adopt_image(engine: Engine, name: str) -> KnownImage | None:
 
 def _known(engine: Engine, name: str, image: EngineImage) -> KnownImage | None:
     if is_ours(image.labels):
-        return _value(name, image) if is_believed(name, image.labels, {}) else None
+        believed = is_believed(name, image.labels, {}) and not is_derived(engine, image)
+        return _value(name, image) if believed else None
     # A list of images does not tell their variables: an image without our label is looked at by itself.
     return find_known_image(engine, name)
 

@@ -4,6 +4,7 @@ The labels hold everything that the index can be rebuilt from (docs/design.md).
 """
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -49,8 +50,16 @@ def recorded_digest(labels: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def is_ours(labels: Mapping[str, str]) -> bool:
-    """Return whether envkiln built the image."""
+    """Return whether envkiln built the image, or one that it was made from: `is_closed` tells the two apart."""
     return NAME in labels
+
+
+def is_closed(name: str, last_step: str) -> bool:
+    """Return whether the last instruction of an image is the one that says `name`, as in all images of ours.
+
+    An image that somebody makes `FROM` one of ours inherits its labels, and goes on behind that instruction.
+    """
+    return re.search(rf"\bLABEL .*{re.escape(NAME)}={re.escape(name)}(\s|$)", last_step, re.DOTALL) is not None
 
 
 def is_believed(name: str, labels: Mapping[str, str], variables: Mapping[str, str]) -> bool:

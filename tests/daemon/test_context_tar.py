@@ -12,7 +12,7 @@ from envkiln.cache.setup_content import ContextEntry, SetupContent
 from envkiln.cache.source import EntryKind, MemoryTree
 from envkiln.cache.yaml_text import MAX_BYTES
 from envkiln.daemon.builder import BuildFailed
-from envkiln.daemon.context_tar import write_tar
+from envkiln.daemon.context_tar import text_of, write_tar
 from envkiln.daemon.disk_tree import DigestCache, DiskTree
 
 
@@ -102,3 +102,15 @@ def test_a_file_larger_than_any_definition_is_packed_whole(tmp_path: Path) -> No
             packed = archive.extractfile("model.bin")
             assert packed is not None
             assert packed.read() == data
+
+
+def test_the_text_of_a_dockerfile_that_is_a_link_is_that_of_its_file() -> None:
+    link = ContextEntry("Dockerfile", EntryKind.SYMLINK, target="docker/Other")
+    entries = (link, ContextEntry("docker/Other", data=b"FROM scratch\n"))
+    assert text_of(SetupContent("Dockerfile", entries), MemoryTree({})) == b"FROM scratch\n"
+
+
+@pytest.mark.parametrize("target", ["Dockerfile", "nowhere", "../../outside"])
+def test_a_dockerfile_that_is_a_link_to_no_file_has_no_text(target: str) -> None:
+    link = ContextEntry("Dockerfile", EntryKind.SYMLINK, target=target)
+    assert text_of(SetupContent("Dockerfile", (link,)), MemoryTree({})) is None

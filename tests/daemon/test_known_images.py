@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from envkiln.daemon.engine import Engine
-from envkiln.daemon.engine_values import EngineImage
-from envkiln.daemon.known_images import find_known_image, list_known_images
+from envkiln.daemon.engine_values import EngineImage, ImageHistory
+from envkiln.daemon.known_images import adopt_image, find_known_image, list_known_images
 
 NAME = "azureml/azureml_" + "0" * 32
 LABELS = {"envkiln.name": NAME}
@@ -28,6 +28,8 @@ class _Images(Engine):
     """An engine that has these images, and that inspects with fractions of a second, as the real one does."""
 
     has: tuple[EngineImage, ...] = ()
+    derived: frozenset[str] = frozenset()
+    """The ids of the images that somebody made from one of ours."""
 
     def images(self) -> list[EngineImage]:
         return list(self.has)
@@ -35,6 +37,14 @@ class _Images(Engine):
     def inspect(self, reference: str) -> EngineImage | None:
         found = [image for image in self.has if reference in image.references]
         return replace(found[0], created=found[0].created + 0.75) if found else None
+
+    def labelled(self, key: str, value: str) -> list[EngineImage]:
+        return [image for image in self.has if image.labels.get(key) == value]
+
+    def history(self, image_id: str) -> ImageHistory:
+        (image,) = (image for image in self.has if image.id == image_id)
+        closing = f"LABEL envkiln.name={image.labels['envkiln.name']}"
+        return ImageHistory("RUN make mine" if image_id in self.derived else closing, ())
 
 
 def test_a_list_and_a_look_are_equal() -> None:
@@ -47,6 +57,19 @@ def test_an_image_of_ours_under_another_name_is_not_known() -> None:
     engine = _Images(has=(image,))
     assert list_known_images(engine).images == {}
     assert find_known_image(engine, NAME) is None
+
+
+def test_an_image_made_from_ours_is_not_believed_under_our_name() -> None:
+    """It has our labels, which it inherited, and whatever somebody put on top."""
+    image = _image()
+    engine = _Images(has=(image,), derived=frozenset({image.id}))
+    assert list_known_images(engine).images == {}
+    assert find_known_image(engine, NAME) is None
+
+
+def test_an_image_made_from_ours_is_not_given_our_name() -> None:
+    image = replace(_image(), references=("somebodys:latest",))
+    assert adopt_image(_Images(has=(image,), derived=frozenset({image.id})), NAME) is None
 
 
 @pytest.mark.parametrize(("variables", "known"), [({"AZUREML_ENVIRONMENT_IMAGE": "True"}, True), ({}, False)])

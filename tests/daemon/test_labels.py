@@ -8,7 +8,7 @@ from values import DIGEST, MOVING, PINNED, definition, identity_of
 
 from envkiln.cache.credentials import Carrier, Credential
 from envkiln.cache.definition import CondaSpecification, ImageReference
-from envkiln.daemon.labels import is_believed, is_ours, labels_for, recorded_digest
+from envkiln.daemon.labels import is_believed, is_closed, is_ours, labels_for, recorded_digest
 
 FOUND = definition("python=3.11", name="train")
 IDENTITY = identity_of(FOUND)
@@ -82,3 +82,18 @@ def test_an_image_of_azure_ml_is_believed_and_a_stranger_is_not() -> None:
     assert not is_believed(NAME, {}, {})
     assert not is_believed(NAME, {"maintainer": "somebody"}, {"AZUREML_ENVIRONMENT_IMAGE": "False"})
     assert not is_ours({})
+
+
+@pytest.mark.parametrize(
+    ("last_step", "closed"),
+    [
+        (f"LABEL envkiln.name={NAME}", True),
+        (f"/bin/sh -c #(nop)  LABEL envkiln.name={NAME} envkiln.recipe=azureml/1 built/1", True),
+        (f"/bin/sh -c #(nop)  LABEL a=1\n2 envkiln.name={NAME} z=2", True),
+        (f"LABEL envkiln.name={NAME}0", False),
+        ("RUN /bin/sh -c pip install mine # buildkit", False),
+        ("", False),
+    ],
+)
+def test_an_image_is_ours_whose_last_instruction_says_its_name(last_step: str, closed: bool) -> None:
+    assert is_closed(NAME, last_step) is closed

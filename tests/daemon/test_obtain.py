@@ -12,7 +12,7 @@ from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.cache.source import MemoryTree
 from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.engine import Engine
-from envkiln.daemon.engine_values import EngineImage
+from envkiln.daemon.engine_values import EngineImage, ImageHistory
 from envkiln.daemon.events import Answer, BuildEnded, Ending, RegistryAnswered, RegistryImage
 from envkiln.daemon.labels import labels_for
 from envkiln.daemon.obtain import Obtainer
@@ -46,6 +46,10 @@ class FakeEngine(Engine):
 
     def labelled(self, key: str, value: str) -> list[EngineImage]:
         return [image for image in self.lost if image.labels.get(key) == value]
+
+    def history(self, image_id: str) -> ImageHistory:
+        image = next(image for image in (self.image, *self.lost) if image and image.id == image_id)
+        return ImageHistory(f"LABEL envkiln.name={image.labels['envkiln.name']}", ())
 
     def tag(self, image_reference: str, target_reference: str) -> None:
         (image,) = (image for image in self.lost if image.id == image_reference)
