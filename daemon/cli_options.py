@@ -40,8 +40,11 @@ def environment_scope() -> tuple[str, ...]:
     return tuple(setting.name for setting in SETTINGS if setting.scope is Scope.ENVIRONMENT)
 
 
-def configuration(roots: Sequence[Path], flags: Mapping[str, Any]) -> tuple[Config, Paths]:
-    """Return the configuration of this process with `flags` on top; the current directory is the last choice."""
+def configuration(roots: Sequence[Path], flags: Mapping[str, Any], *, here: bool = True) -> tuple[Config, Paths]:
+    """Return the configuration of this process with `flags` on top.
+
+    The current directory is the last choice of a root; without `here` there may be none.
+    """
     paths = paths_from(os.environ)
     config = load_config(
         roots_from_flags=roots,
@@ -49,6 +52,6 @@ def configuration(roots: Sequence[Path], flags: Mapping[str, Any]) -> tuple[Conf
         environ=os.environ,
         user_file=paths.config_file,
         read=read_file,
-        default_root=Path.cwd(),
+        default_root=Path.cwd() if here else None,
     )
     return config, paths

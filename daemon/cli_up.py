@@ -1,10 +1,10 @@
 """`up`: the service in the foreground, with a live view on a terminal and plain lines elsewhere."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,13 @@ import click
 from envkiln.daemon.cli_options import configuration, setting_options
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.narrate import Level, Line
+from envkiln.daemon.paths import paths_from
 from envkiln.daemon.terminal import redraws
 
 if TYPE_CHECKING:
+    from envkiln.daemon.config import Config
     from envkiln.daemon.live import LiveView
+    from envkiln.daemon.service import Say, Service
 
 _MARKS = {Level.INFO: " ", Level.GOOD: "+", Level.WARNING: "!", Level.ERROR: "x"}
 
@@ -32,20 +35,34 @@ def up(roots: tuple[Path, ...], plain: bool, **flags: Any) -> int:
 
     Example: envkiln up envs/
     """
-    config, paths = configuration(roots, flags)
+    from envkiln.daemon.journald import JournalLog, is_journal
     from envkiln.daemon.service import Service
+    from envkiln.daemon.systemd import inherited_listener, manager_from
+
+    manager = manager_from(os.environ, os.getpid())
+
+    def load() -> "Config":
+        # A manager starts us in a directory that nobody chose: it is no root.
+        return configuration(roots, flags, here=manager.address is None)[0]
+
+    config, paths = load(), paths_from(os.environ)
+    listener = inherited_listener(os.environ, os.getpid(), paths.socket)
 
     async def main() -> None:
         view: LiveView | None = None
+        say: Say = print_lines
         if redraws(sys.stdout, plain=plain):
             from envkiln.daemon import live
 
             view = live.LiveView()
-        service = Service(config, paths, view.say if view else print_lines)
-        _stop_on_signals(service.stop)
+            say = view.say
+        elif is_journal(os.environ, sys.stdout.fileno()):
+            say = JournalLog().say
+        service = Service(config, paths, say, load=load, manager=manager, listener=listener)
+        _obey_signals(service)
 
         def ready(running: Service) -> None:
-            watched = ", ".join(str(root.path) for root in config.roots)
+            watched = ", ".join(str(root.path) for root in config.roots) or "no directory: set `roots` and reload"
             running.say([Line(f"watching {watched}"), Line(f"answering on {paths.socket}")])
             if view is not None:
                 view.start(lambda: running.state)
@@ -69,12 +86,14 @@ def print_lines(lines: list[Line]) -> None:
     sys.stdout.flush()
 
 
-def _stop_on_signals(stop: Callable[[], None]) -> None:
-    """The first SIGINT or SIGTERM asks to stop, the second one ends the process at once."""
+def _obey_signals(service: "Service") -> None:
+    """The first SIGINT or SIGTERM asks to stop, the second one ends the process at once; SIGHUP asks to reload."""
     loop = asyncio.get_running_loop()
+    if not sys.stdin.isatty():  # of a terminal it says that nobody sits there any more
+        loop.add_signal_handler(signal.SIGHUP, service.reload)
 
     def ask() -> None:
-        stop()
+        service.stop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 

@@ -112,6 +112,7 @@ class Config:
     docker_config: Path | None
     workspace: Path | None
     web_port: int
+    stop_wait_s: float
     below: Layer = field(repr=False, compare=False)
     """Defaults and the user's file."""
     above: Layer = field(repr=False, compare=False)

@@ -225,6 +225,14 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """What `state.Policy` has is set anew; no build starts while `concurrent_builds` is 0."""
+
+    concurrent_builds: int
+    digest_refresh_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: back-offs and refreshes may be due."""
 
@@ -244,6 +252,7 @@ Event = (
     | Paused
     | Resumed
     | Progressed
+    | Reconfigured
     | Tick
 )
 

@@ -79,6 +79,10 @@ class Hands:
         self._tasks: set[asyncio.Task[Event]] = set()
         self._tagging = asyncio.Lock()
 
+    def reconfigure(self, config: Config) -> None:
+        """Work by `config` from the next build on."""
+        self._config = config
+
     def perform(self, effect: Effect) -> None:
         match effect:
             case StartBuild():

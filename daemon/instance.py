@@ -20,11 +20,12 @@ class AlreadyRunning(EnvkilnError):  # noqa: N818 -- what it is
 
 
 @contextmanager
-def single_instance(paths: Paths) -> Iterator[socket.socket]:
+def single_instance(paths: Paths, listener: socket.socket | None = None) -> Iterator[socket.socket]:
     """Hold the state directory and its socket (mode 0600), listening; raises AlreadyRunning.
 
     The lock comes first: only its owner may remove what a killed service left behind, the socket and files that it had
-    not yet renamed.
+    not yet renamed. A `listener` that somebody else made is held and not removed: clients wait in it for the next
+    service.
     """
     descriptor = os.open(paths.state / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -41,8 +42,8 @@ def single_instance(paths: Paths) -> Iterator[socket.socket]:
         reach("service-locked")
         for unfinished in paths.state.glob(f"*{UNFINISHED}"):
             unfinished.unlink(missing_ok=True)
-        with _listening(paths.socket) as listener:
-            yield listener
+        with _listening(paths.socket) if listener is None else listener as listening:
+            yield listening
     finally:
         os.close(descriptor)
 

@@ -24,11 +24,12 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: `subject` is an environment's id, or empty for the service itself."""
+    """One line: `subject` is an environment's id, or empty for the service itself; `image` what it asks for."""
 
     text: str
     subject: str = ""
     level: Level = Level.INFO
+    image: str = ""
 
 
 _LEVELS = {
@@ -68,7 +69,7 @@ def _progress(event: Progressed, before: State, after: State) -> list[Line]:
     if build is None or (earlier is not None and earlier.phase == now.phase):
         return []
     text = f"{step_text(now.phase, now.step, now.steps)}, {elapsed_text(event.elapsed, now.estimate)}"
-    return [Line(text, build.id)]
+    return [Line(text, build.id, image=build.name)]
 
 
 def _shortened(lines: list[Line], state: State) -> list[Line]:
@@ -104,4 +105,4 @@ def _line(id_: str, before: Environment | None, after: Environment | None, state
         text += f"; {short_name(after.last_good)} stays"
     elif after.wanted is not None and after.phase is not Phase.INVALID:
         text += f" [{short_name(after.wanted)}]"
-    return Line(redact(text), id_, _LEVELS.get(after.phase, Level.INFO))
+    return Line(redact(text), id_, _LEVELS.get(after.phase, Level.INFO), after.wanted or "")

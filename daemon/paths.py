@@ -44,15 +44,16 @@ class Paths:
         """The directory of the index: its name has the version of its layout."""
         return self.state / "index-v1"
 
-    def ensure(self) -> None:
+    def ensure(self, *, runtime: bool = True) -> None:
         """Make the state, runtime, log and index directories, with mode 0700; doing it again changes nothing.
 
-        Raises PathsError when one cannot be made, is not a directory of this user, or may be written by others.
+        Without `runtime`, the socket's directory is somebody else's work. Raises PathsError when one cannot be made,
+        is not a directory of this user, or may be written by others.
         """
         # The state directory may be one that somebody chose and uses for more, so its mode is only judged. The
         # others carry names of ours; they are tightened.
         _private(self.state, ours=False)
-        for directory in (self.runtime, self.logs, self.index):
+        for directory in (*((self.runtime,) if runtime else ()), self.logs, self.index):
             _private(directory, ours=True)
 
 

@@ -1,6 +1,7 @@
 """uvicorn as a part of the service: no signal handlers of its own, and an end that followers do not hold up."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,18 @@ _PATIENCE_S = 1.0
 
 class QuietServer(uvicorn.Server):
     """A server without uvicorn's signal handlers: the service has its own."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._answering.set()
+
+    async def answering(self) -> None:
+        """Return when requests are answered."""
+        await self._answering.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

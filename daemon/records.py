@@ -36,8 +36,12 @@ class Records:
         self._index = index
         self._dirty: set[str] = set()
         self._state = State()
-        self._others: dict[str, Callable[[], None]] = {"roots": lambda: index.store_roots(roots)}
+        self._others: dict[str, Callable[[], None]] = {}
         self._woken = asyncio.Event()
+        self.note_roots(roots)
+
+    def note_roots(self, roots: Mapping[str, str]) -> None:
+        self._later("roots", lambda: self._index.store_roots(roots))
 
     def note(self, state: State) -> None:
         """Note the environments that the last step changed."""

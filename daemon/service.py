@@ -1,8 +1,9 @@
 """The service: startup, run, shutdown, in that order."""
 
 import asyncio
+import socket
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -11,10 +12,11 @@ from envkiln.cache.index import Index
 from envkiln.daemon.api import make_api
 from envkiln.daemon.config import Config
 from envkiln.daemon.disk_use import DiskUse
-from envkiln.daemon.events import EngineConnected, Event
+from envkiln.daemon.events import EngineConnected, Event, Reconfigured
 from envkiln.daemon.fault_point import reach
 from envkiln.daemon.instance import single_instance
 from envkiln.daemon.journal import Journal, encoded
+from envkiln.daemon.managed import Managed
 from envkiln.daemon.messages import BuildView, Saved
 from envkiln.daemon.metrics import Metrics
 from envkiln.daemon.narrate import Level, Line, narrate, narrate_look
@@ -22,8 +24,10 @@ from envkiln.daemon.notify import Notifier
 from envkiln.daemon.parts import Parts, make_parts
 from envkiln.daemon.paths import Paths
 from envkiln.daemon.quiet_server import QuietServer
+from envkiln.daemon.reloading import Reloader
 from envkiln.daemon.service_answers import ServiceAnswers
 from envkiln.daemon.state import State
+from envkiln.daemon.systemd import Manager
 from envkiln.daemon.tally import Tally
 from envkiln.daemon.telling import Telling
 from envkiln.daemon.tuning import provide_threads, tune_collector
@@ -40,11 +44,25 @@ PAUSED = "paused"
 class Service:
     """One running service. `say` is told, on the event loop, what happens, in lines for a person."""
 
-    def __init__(self, config: Config, paths: Paths, say: Say) -> None:
+    def __init__(
+        self,
+        config: Config,
+        paths: Paths,
+        say: Say,
+        *,
+        load: Callable[[], Config] | None = None,
+        manager: Manager = Manager(),  # noqa: B008 -- a frozen value
+        listener: socket.socket | None = None,
+    ) -> None:
+        """`load` reads the configuration anew (`reload`); `listener` is a socket that the `manager` made."""
         self._config = config
         self._paths = paths
         self.say = say
+        self._load = load or (lambda: config)
+        self._manager = manager
+        self._listener = listener
         self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
         self._looked = False
         self._parts: Parts
         self.answers: ServiceAnswers
@@ -53,6 +71,10 @@ class Service:
     def stop(self) -> None:
         """Begin the shutdown; `run` returns when it is done."""
         self._stop.set()
+
+    def reload(self) -> None:
+        """Read the configuration again, soon."""
+        self._reload.set()
 
     @property
     def state(self) -> State:
@@ -65,9 +87,9 @@ class Service:
         """
         tune_collector()
         provide_threads()
-        self._paths.ensure()
+        self._paths.ensure(runtime=self._listener is None)
         async with AsyncExitStack() as stack:
-            listener = stack.enter_context(single_instance(self._paths))
+            listener = stack.enter_context(single_instance(self._paths, self._listener))
             index = Index(self._paths.index)
             stack.callback(index.close)
             reach("index-open")
@@ -89,11 +111,15 @@ class Service:
                     group.create_task(parts.records.run()),
                     group.create_task(parts.engine_watch.run()),
                     group.create_task(self._watch_roots()),
+                    group.create_task(self._managed.run()),
                 ]
                 if self._config.web_port:
                     await self._door.open()
+                await server.answering()
+                self._managed.ready()
                 ready(self)
                 await self._stop.wait()
+                await self._finish_builds()
                 await server.end(serving)
                 for task in tasks:
                     task.cancel()
@@ -124,6 +150,8 @@ class Service:
             door=self._door,
             problems=self._problems,
         )
+        self._managed = Managed(self._manager, self.answers)
+        self._reloader = Reloader(self._config, self._load, parts, self.say)
         self._telling = Telling(self._journal, views, self.answers.service, self.answers.build_of_image)
         parts.loop.observe(self._telling.observe)
         parts.loop.observe(self._observe)
@@ -135,7 +163,7 @@ class Service:
 
     def _problems(self) -> tuple[str, ...]:
         records = self._parts.records
-        return (*((records.problem,) if records.problem else ()), *self._notifier.problems)
+        return (*((records.problem,) if records.problem else ()), *self._reloader.problems, *self._notifier.problems)
 
     def _web(self) -> ASGIApp:
         from envkiln.daemon.web import web_routes  # noqa: PLC0415 -- templates are for those who ask for the page
@@ -147,9 +175,38 @@ class Service:
         reach("first-look-done")
         await self._parts.loop.drained()
         self._looked = True
+        self._service_changed()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._parts.roots.run())
+            group.create_task(self._reload_when_asked())
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            self._managed.reloading()
+            await self._reloader.reload()
+            self._managed.ready()
+            self._service_changed()
+
+    def _service_changed(self) -> None:
         self._telling.service_changed()
         self.answers.tell_changed()
-        await self._parts.roots.run()
+        self._managed.changed()
+
+    async def _finish_builds(self) -> None:
+        """Let builds that run come to their end, for as long as the setting allows; none starts."""
+        config = self._reloader.config
+        self._managed.stopping(config.stop_wait_s)
+        if not (config.stop_wait_s and self.state.builds):
+            return
+        self.say([Line(f"stopping; {len(self.state.builds)} builds may go on for {config.stop_wait_s:g} s")])
+        self._parts.loop.post(Reconfigured(0, config.digest_refresh_s))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(config.stop_wait_s):
+                await self._parts.loop.drained()
+                while self.state.builds or self.state.setting:
+                    await self.answers.changed()
 
     def _report(self, report: LookReport) -> None:
         self.say(narrate_look(report))
@@ -181,3 +238,4 @@ class Service:
         if before.paused != after.paused:
             self._parts.records.note_document(PAUSED, lambda: sorted(after.paused))
         self.answers.tell_changed()
+        self._managed.changed()

@@ -84,6 +84,13 @@ SETTINGS: tuple[Setting, ...] = (
         "The port of the web page, on this machine only; 0: any free one, once `envkiln web` asks for it.",
     ),
     Setting(
+        "stop_wait_s",
+        seconds(0, _DAY),
+        0.0,
+        Scope.SERVICE,
+        "How long builds that run may go on when the service is asked to stop; then they are cancelled.",
+    ),
+    Setting(
         "settle_ms",
         whole(0, 60_000),
         50,

@@ -28,10 +28,11 @@ from envkiln.daemon.events import (
     Paused,
     Problem,
     Progressed,
+    Reconfigured,
     Resumed,
     Tick,
 )
-from envkiln.daemon.state import EVERYTHING, Base, EngineStatus, Failure, Refusal, State, movable_base
+from envkiln.daemon.state import EVERYTHING, Base, EngineStatus, Failure, Policy, Refusal, State, movable_base
 
 FIRST_BACK_OFF_S = 5.0
 LONGEST_BACK_OFF_S = 600.0
@@ -206,6 +207,12 @@ def _resumed(event: Resumed, draft: Draft) -> None:
 def _progressed(event: Progressed, draft: Draft) -> None:
     if event.name in draft.builds:
         draft.progress[event.name] = event.progress
+
+
+@_note.register
+def _reconfigured(event: Reconfigured, draft: Draft) -> None:
+    # A digest that is already known keeps the time of its next question: it is asked for anew often enough.
+    draft.policy = Policy(event.concurrent_builds, event.digest_refresh_s)
 
 
 @_note.register

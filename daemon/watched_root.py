@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from envkiln.cache.errors import DefinitionError
 from envkiln.cache.index import Index
@@ -81,15 +81,7 @@ class WatchedRoot:
 
     async def start(self) -> None:
         """Look at everything, then watch; what changes in between is found by one more look, soon."""
-        loop = asyncio.get_running_loop()
-
-        def report(paths: frozenset[str] | None) -> None:
-            with suppress(RuntimeError):  # the loop has ended: nobody looks any more
-                loop.call_soon_threadsafe(self.changed, paths)
-
-        self.watcher = Watcher(
-            self.root.path, report, polling=self._config.polling, poll_interval_s=self._config.poll_interval_s
-        )
+        self.watcher = self._new_watcher()
         stored = await asyncio.to_thread(self._index.snapshot, str(self.root.path))
         if stored is not None:
             self._snapshot = await asyncio.to_thread(snapshot_from_json, stored)
@@ -97,6 +89,29 @@ class WatchedRoot:
         # Ten thousand watches take longer than the look: nobody waits for them to know what is there.
         await asyncio.to_thread(self.watcher.start)
         self.changed(None)
+
+    async def reconfigure(self, config: Config, root: RootConfig) -> None:
+        """Look at everything by `config` from now on; `root` is this one as it has it. The label stays."""
+        before, self._config = self._config, config
+        self.root = replace(root, label=self.root.label)
+        async with self._looking:
+            self._rules = Rules(root.ignore, root.requirements_python)
+            self._coalescer = Coalescer(root.settle_ms / 1000, root.settle_max_ms / 1000)
+        polling = (config.polling, config.poll_interval_s)
+        if self.watcher is not None and polling != (before.polling, before.poll_interval_s):
+            await asyncio.to_thread(self.watcher.stop)
+            self.watcher = self._new_watcher()
+            await asyncio.to_thread(self.watcher.start)
+        # What was pending or missed meanwhile is found by the same look.
+        await self.look(None, anew=True)
+
+    async def forget(self) -> None:
+        """Stop watching, and tell that the environments are gone: nobody asks for them here any more."""
+        await self.close()
+        async with self._looking:
+            gone = [self._ids.release(self.root.label, path) for path in sorted(self._sightings)]
+            self._sightings.clear()
+        self._post(Looked((), frozenset(gone)))
 
     async def run(self) -> None:
         """Look at what changes, until cancelled."""
@@ -131,15 +146,18 @@ class WatchedRoot:
         if self._store_at is not None:
             self._store()
 
-    async def look(self, scope: frozenset[str] | None) -> None:
-        """Look at `scope` (None: everything) now; when it returns, the events are posted."""
+    async def look(self, scope: frozenset[str] | None, *, anew: bool = False) -> None:
+        """Look at `scope` (None: everything) now; when it returns, the events are posted.
+
+        `anew`: what the files say may mean something else than before.
+        """
         async with self._looking:
             started = time.monotonic()
             before = self._snapshot
             self._snapshot = await asyncio.to_thread(
                 look, self.root.path, before, scope, rules=self._rules, digests=self._digests
             )
-            self._compare(before, self._snapshot, time.monotonic() - started)
+            self._compare(None if anew else before, self._snapshot, time.monotonic() - started)
 
     async def look_at(self, id_: str) -> bool:
         """Look at the files of one environment now; False when it is not below this root."""
@@ -154,6 +172,16 @@ class WatchedRoot:
         """Look at `paths` (None: everything) soon, when they have settled."""
         self._coalescer = self._coalescer.add(paths, time.monotonic())
         self._woken.set()
+
+    def _new_watcher(self) -> Watcher:
+        loop = asyncio.get_running_loop()
+
+        def report(paths: frozenset[str] | None) -> None:
+            with suppress(RuntimeError):  # the loop has ended: nobody looks any more
+                loop.call_soon_threadsafe(self.changed, paths)
+
+        config = self._config
+        return Watcher(self.root.path, report, polling=config.polling, poll_interval_s=config.poll_interval_s)
 
     async def _sleep_until(self, wake: float) -> None:
         """Sleep until `wake`, or until a change moved it."""

@@ -43,7 +43,7 @@ def test_every_package_folder_is_listed_for_the_wheel() -> None:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {
         ".".join(["envkiln", *path.parent.relative_to(PROJECT).parts])
-        for top in ("cache", "daemon")
+        for top in ("cache", "daemon", "systemd")
         for path in (PROJECT / top).rglob("__init__.py")
     }
     assert set(settings["packages"]) == folders

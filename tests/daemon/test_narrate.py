@@ -49,9 +49,9 @@ def building() -> Told:
 
 def test_a_build_is_told_from_beginning_to_end() -> None:
     story = building()
-    assert story.lines == [Line(f"building [{SHORT}]", "a")]
+    assert story.lines == [Line(f"building [{SHORT}]", "a", image=NAME)]
     story.built(NAME)
-    assert story.lines == [Line(f"ready: built in 2.0 s [{SHORT}]", "a", Level.GOOD)]
+    assert story.lines == [Line(f"ready: built in 2.0 s [{SHORT}]", "a", Level.GOOD, NAME)]
 
 
 def test_a_build_that_gets_a_free_place_is_told() -> None:
@@ -67,7 +67,7 @@ def test_a_failure_comes_with_its_hint() -> None:
     story = building()
     story.failed(NAME, passing=False)
     expected = f"failed: the solver found no way (loosen a version) [{SHORT}]"
-    assert story.lines == [Line(expected, "a", Level.ERROR)]
+    assert story.lines == [Line(expected, "a", Level.ERROR, NAME)]
 
 
 def test_an_error_comes_with_its_place_and_says_what_stays() -> None:
@@ -153,7 +153,7 @@ def test_nothing_is_said_of_a_queue_that_the_engine_may_empty_at_once() -> None:
     story.see("a", FOUND)
     assert story.lines == []
     story.connect()
-    assert Line(f"building [{SHORT}]", "a") in story.lines
+    assert Line(f"building [{SHORT}]", "a", image=NAME) in story.lines
 
 
 def test_a_step_that_changes_many_environments_is_told_in_numbers() -> None:
@@ -169,10 +169,10 @@ def test_a_build_tells_its_phases_with_how_long_it_took_so_far() -> None:
     story = building()
     solve = ProgressView(phase="solve", step=3, steps=9, estimate=40.0)
     story.tell(Progressed(NAME, solve, 12.0))
-    assert story.lines == [Line("step 3 of 9, solve, 12s of about 40s", "a")]
+    assert story.lines == [Line("step 3 of 9, solve, 12s of about 40s", "a", image=NAME)]
     story.tell(Progressed(NAME, msgspec.structs.replace(solve, step=4), 13.0))
     assert story.lines == []
     story.tell(Progressed(name_of(definition("another")), solve, 1.0))
     assert story.lines == []
     story.tell(Progressed(NAME, ProgressView(phase="pip"), 50.0))
-    assert story.lines == [Line("pip, 50s", "a")]
+    assert story.lines == [Line("pip, 50s", "a", image=NAME)]
