@@ -46,6 +46,12 @@ RULES = (
         passing=True,
     ),
     _rule(
+        r"error while calling (?:deployment|statefulSet|configMap|pod)Client\.\w+ for \S+: (.*)",
+        "the builder in Kubernetes could not be started: {0}",
+        "look at its namespace (kubectl get pods,events) and at what its account may do; it is tried again",
+        passing=True,
+    ),
+    _rule(
         r"failed to create endpoint|could not find bridge|failed to set up container networking",
         "the engine could not give the step a network",
         "restart Docker, or build in the network `host`",
