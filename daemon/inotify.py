@@ -15,13 +15,16 @@ from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 LIMITS: Final = (errno.ENOSPC, errno.EMFILE)
+_UNMOUNTED: Final = 0x2000
+"""IN_UNMOUNT of inotify(7), which the kernel sends unasked and watchdog passes over."""
 _log = logging.getLogger(__name__)
 
 
 class LoudInotify(InotifyFD):
     """An inotify instance that calls `on_lost` when events were lost or a directory could not be watched.
 
-    `exhausted` is then the error number where a limit of the kernel was the reason, else 0. Directories for which
+    `exhausted` is then the error number where a limit of the kernel was the reason, else 0, and `unmounted` true where
+    a file system went away: it may be back by now, at the same place, and its watches are not. Directories for which
     `unwatched` is true get no watch, nor does what is below them.
     """
 
@@ -31,6 +34,7 @@ class LoudInotify(InotifyFD):
         self._unwatched = unwatched
         self._on_lost = on_lost
         self.exhausted = 0
+        self.unmounted = False
 
     @property
     def watches(self) -> int:
@@ -61,6 +65,9 @@ class LoudInotify(InotifyFD):
     def handle_event(self, event: InotifyEvent) -> None:
         # First watchdog's own part: it sets up its watches again.
         super().handle_event(event)
+        if event.mask & _UNMOUNTED:
+            self.unmounted = True
+            self._on_lost()
         if event.is_queue_overflow:
             self._on_lost()
 

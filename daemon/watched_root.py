@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from envkiln.cache.errors import DefinitionError
 from envkiln.cache.index import Index
+from envkiln.daemon.absence import Place, absence, place_of
 from envkiln.daemon.candidates import Rules
 from envkiln.daemon.coalesce import EVERYTHING, Coalescer
 from envkiln.daemon.config import Config, RootConfig
@@ -69,6 +70,8 @@ class WatchedRoot:
         self._woken = asyncio.Event()
         self._store_at: float | None = None
         self._changed_since: float | None = None
+        self._absence: str | None = None
+        self._place: Place | None = None
         self.watcher: Watcher | None = None
 
     @property
@@ -77,6 +80,8 @@ class WatchedRoot:
         problems = dict(self._snapshot.problems) if self._snapshot else {}
         if self.watcher is not None and self.watcher.problem:
             problems.setdefault("", self.watcher.problem)
+        if self._absence is not None:
+            problems[""] = self._absence
         return problems
 
     async def start(self) -> None:
@@ -86,6 +91,9 @@ class WatchedRoot:
         if stored is not None:
             self._snapshot = await asyncio.to_thread(snapshot_from_json, stored)
         await self.look(None)
+        if self._absence is not None and self._snapshot is not None:
+            # As it was when the root was last there: what it needs is not known to be needed no more.
+            self._compare(None, self._snapshot, 0.0)
         # Ten thousand watches take longer than the look: nobody waits for them to know what is there.
         await asyncio.to_thread(self.watcher.start)
         self.changed(None)
@@ -134,6 +142,8 @@ class WatchedRoot:
             if now >= checked + CHECK_S and self.watcher is not None:
                 await asyncio.to_thread(self.watcher.check)
                 checked = now
+                if self._absence is not None:
+                    self.changed(None)
             if now >= looked + self._config.look_interval_s:
                 await self.look(None)
                 looked = now
@@ -154,10 +164,21 @@ class WatchedRoot:
         async with self._looking:
             started = time.monotonic()
             before = self._snapshot
-            self._snapshot = await asyncio.to_thread(
-                look, self.root.path, before, scope, rules=self._rules, digests=self._digests
-            )
-            self._compare(None if anew else before, self._snapshot, time.monotonic() - started)
+            earlier, after, later = await asyncio.to_thread(self._looked, before, scope)
+            self._absence = absence(before, after, earlier, later)
+            if self._absence is None:
+                self._snapshot, self._place = after, later
+                self._compare(None if anew else before, after, time.monotonic() - started)
+
+    def _looked(
+        self, before: Snapshot | None, scope: frozenset[str] | None
+    ) -> tuple[Place | None, Snapshot, Place | None]:
+        """Look, and say where the root was before and after; runs in another thread."""
+        earlier = place_of(self.root.path)
+        if earlier != self._place:
+            scope = None  # another directory: nothing of it is known
+        after = look(self.root.path, before, scope, rules=self._rules, digests=self._digests)
+        return earlier, after, place_of(self.root.path)
 
     async def look_at(self, id_: str) -> bool:
         """Look at the files of one environment now; False when it is not below this root."""
@@ -193,8 +214,6 @@ class WatchedRoot:
         self._woken.clear()
 
     def _compare(self, before: Snapshot | None, after: Snapshot, seconds: float) -> None:
-        if after.missing:
-            return  # the root is away: nothing is known, in particular not that everything was deleted
         old = before.environments if before and self._sightings else {}
         changed: list[Sighting] = []
         same: list[str] = []

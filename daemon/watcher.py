@@ -23,6 +23,7 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserverVFS
 
+from envkiln.daemon.absence import Place, place_of
 from envkiln.daemon.candidates import SKIPPED
 from envkiln.daemon.inotify import LIMITS, LoudObserver
 from envkiln.daemon.mounts import needs_polling
@@ -73,14 +74,14 @@ class Watcher:
         self._poll_interval_s = poll_interval_s
         self._limit = 0
         self._observer: BaseObserver | None = None
-        self._place: tuple[str, int, int] | None = None
+        self._place: Place | None = None
         self._broken = threading.Event()
 
     def start(self) -> None:
         """Begin to watch. Trouble becomes `problem`, is never raised, and is tried again by `check`."""
         self.problem = None
         self._broken.clear()
-        self._place = _place_of(self._root)
+        self._place = place_of(self._root)
         if self._place is None:
             self.problem = f"{self._root}: the watched directory does not exist (create it, or mount it)"
             return
@@ -110,7 +111,7 @@ class Watcher:
 
     def check(self) -> None:
         """Notice what no event tells, and begin again where needed."""
-        place = _place_of(self._root)
+        place = place_of(self._root)
         observer = self._observer
         if observer is None and place is None:
             return
@@ -178,7 +179,7 @@ class Watcher:
             self._limit = observer.inotify.exhausted
             self._explain_limit()
             broken = broken or self._polling != "never"
-        if broken:
+        if broken or (isinstance(observer, LoudObserver) and observer.inotify.unmounted):
             self._broken.set()
         self._on_change(None)
 
@@ -207,16 +208,6 @@ class _Handler(FileSystemEventHandler):
 def _scan(path: str | None) -> Iterator[os.DirEntry[str]]:
     with os.scandir(path) as entries:
         yield from (entry for entry in entries if not is_unwatched(entry.name))
-
-
-def _place_of(root: Path) -> tuple[str, int, int] | None:
-    """Return what the root is now: its real path, device and inode; None when it is no directory."""
-    try:
-        real = os.path.realpath(root)
-        result = os.stat(real)  # noqa: PTH116
-    except OSError:
-        return None
-    return (real, result.st_dev, result.st_ino) if os.path.isdir(real) else None  # noqa: PTH112
 
 
 def _is_alive(observer: BaseObserver) -> bool:
