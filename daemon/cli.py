@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from envkiln.daemon.errors import ExitCode, guarded
-from envkiln.daemon.paths import paths_from
+from envkiln.daemon.paths import SYSTEM, paths_from
 
 COMMANDS = {
     "up": "cli_up",
@@ -31,6 +31,7 @@ COMMANDS = {
     "resume": "cli_actions",
     "rescan": "cli_actions",
     "web": "cli_web",
+    "service": "cli_service",
     "register": "cli_register",
     "versions": "cli_versions",
     "show": "cli_versions",
@@ -63,9 +64,22 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
         ctx.exit()
 
 
+def _ask_the_machines(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        os.environ.update(SYSTEM)
+
+
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Print the version."
+)
+@click.option(
+    "--system",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_ask_the_machines,
+    help="Ask the machine's service instead of your own.",
 )
 def envkiln() -> None:
     """Save env.yml; the image is ready, and it has the name Azure ML would give it.

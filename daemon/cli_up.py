@@ -1,6 +1,7 @@
 """`up`: the service in the foreground, with a live view on a terminal and plain lines elsewhere."""
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -45,6 +46,9 @@ def up(roots: tuple[Path, ...], plain: bool, **flags: Any) -> int:
         # A manager starts us in a directory that nobody chose: it is no root.
         return configuration(roots, flags, here=manager.address is None)[0]
 
+    if manager.address is not None:
+        # A watchdog ends a stuck service with SIGABRT: where it was stuck is then in the journal.
+        faulthandler.enable()
     config, paths = load(), paths_from(os.environ)
     listener = inherited_listener(os.environ, os.getpid(), paths.socket)
 

@@ -35,6 +35,12 @@ class ServiceDown(EnvkilnError):  # noqa: N818 -- what it is
     turn = Turn.SURROUNDINGS
 
 
+class NotAllowed(EnvkilnError):  # noqa: N818 -- what it is
+    """The service is somebody else's, and does not answer this user."""
+
+    turn = Turn.USER
+
+
 class OtherApi(EnvkilnError):  # noqa: N818 -- what it is
     """The service speaks another API: its answers would be misread."""
 
@@ -55,7 +61,8 @@ def _to_stderr(line: str) -> None:
 
 
 class Client:
-    """One service. Every method raises ServiceDown when nobody answers, OtherApi when it is of another kind.
+    """One service. Every method raises ServiceDown when nobody answers, OtherApi when it is of another kind, NotAllowed
+    when it is somebody else's.
 
     The answers are the messages of `messages.py` as dicts.
     """
@@ -309,4 +316,10 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        try:
+            self.sock.connect(str(self._path))
+        except PermissionError:
+            raise NotAllowed(
+                f"the service on {self._path} does not answer this user",
+                hint="the machine's service answers its group: sudo usermod -aG envkiln $USER, then log in again",
+            ) from None

@@ -12,6 +12,9 @@ STATE_VARIABLE = "ENVKILN_STATE_DIR"
 FILE_NAME = "envkiln.toml"
 """What a configuration file is called, the user's and a root's."""
 
+SYSTEM = {"ENVKILN_STATE_DIR": "/var/lib/envkiln", "XDG_RUNTIME_DIR": "/run", "XDG_CONFIG_HOME": "/etc"}
+"""Where the machine's service keeps its things, in the variables of `paths_from`; its unit sets the same."""
+
 # sockaddr_un.sun_path has 108 bytes on Linux, with the final NUL.
 _SOCKET_BYTES = 107
 
@@ -74,6 +77,11 @@ def paths_from(environ: Mapping[str, str], *, uid: int | None = None) -> Paths:
 
         config = user_config_path()
     return Paths(state, socket, config / "envkiln" / FILE_NAME)
+
+
+def asks_the_machines(environ: Mapping[str, str]) -> bool:
+    """Whether `environ` leads to the machine's service, as `envkiln --system` does."""
+    return all(environ.get(name) == value for name, value in SYSTEM.items())
 
 
 def _state(environ: Mapping[str, str]) -> Path:

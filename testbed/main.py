@@ -25,6 +25,7 @@ from registry import provide_registry
 from second_engine import SecondEngine, start_second, stop_second
 from serve import address, provide_server, stop_server
 from steps import TestbedError, complain, step, write_atomically
+from systemd_image import provide_systemd_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +56,7 @@ def up(layout: Layout, engine_choice: str) -> None:
         current.note = provide_channel(layout)
     server = provide_server(layout)
     provide_base_images(layout, engine, server)
+    systemd_image = provide_systemd_image(layout, engine)
     client = docker_client(layout)
     facts = {
         "docker_host": engine.host,
@@ -64,6 +66,7 @@ def up(layout: Layout, engine_choice: str) -> None:
         "docker_cli": str(client) if client else None,
         "base_image": CURRENT.image,
         "old_base_image": OLD.image,
+        "systemd_image": systemd_image,
         "channel": f"{server}/channel",
         "pip_index": f"{server}/simple",
         "python": platform.python_version(),

@@ -60,6 +60,8 @@ class Testbed:
     """Whether the engine is ours to stop and start."""
     registry: str | None
     """Debian's docker-registry, a program."""
+    systemd_image: str | None
+    """An image whose init is systemd."""
 
     def main(self, command: str) -> None:
         """Run a command of `testbed/main.py`, such as `stop-engine`."""
@@ -88,6 +90,7 @@ def testbed() -> Iterator[Testbed]:
             facts["python"],
             facts["private"],
             facts["registry"],
+            facts.get("systemd_image"),
         )
 
 
