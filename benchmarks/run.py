@@ -1,4 +1,4 @@
-"""All benchmarks, as the table of docs/benchmarks.md: ratios, each with its reference in the same run."""
+"""All benchmarks, as a table: ratios, each with its reference in the same run."""
 
 import os
 import sys

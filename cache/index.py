@@ -16,6 +16,9 @@ from typing import Any, cast
 BUILDS_KEPT = 20
 """Builds remembered for each environment."""
 
+VIEW_PARTS = 256
+"""Records that hold the views: a record for each would be thousands of writes, one for all a write of megabytes."""
+
 _CHECK = 4
 _UNREADABLE = (ValueError, TypeError, zlib.error, OSError, EOFError)
 """What reading a record raises that JSONDisk did not write, or whose file is damaged or gone."""
@@ -98,11 +101,10 @@ class Index:
 
     def views(self) -> dict[str, dict[str, Any]]:
         """Return every environment's last view by id: what queries answer while the daemon is down."""
-        return dict(self._prefixed("view:"))
+        return {id_: view for part in range(VIEW_PARTS) for id_, view in self._views_in(part).items()}
 
     def view(self, id_: str) -> dict[str, Any] | None:
-        found = self._get(f"view:{id_}")
-        return found if isinstance(found, dict) else None
+        return self._views_in(view_part(id_)).get(id_)
 
     def views_stored_at(self) -> float | None:
         """Return the wall time of the last `store_views`."""
@@ -110,13 +112,22 @@ class Index:
         return float(found) if isinstance(found, int | float) else None
 
     def store_views(self, views: Mapping[str, Mapping[str, Any]], gone: Iterable[str], stored_at: float) -> None:
-        """Store new views and drop those of environments that are gone; `stored_at` is wall time."""
+        """Store new views and drop those of environments that are gone; `stored_at` is wall time.
+
+        Costs a few ms for each part that it touches (`view_part`): whoever has many stores them part by part.
+        """
+        parts: dict[int, dict[str, Any]] = {}
         with self._cache.transact():
             self._cache.set("views-stored-at", stored_at)
-            for id_ in gone:
-                self._cache.delete(f"view:{id_}")
-            for id_, view in views.items():
-                self._cache.set(f"view:{id_}", dict(view))
+            for id_ in {*views, *gone}:
+                part = view_part(id_)
+                if part not in parts:
+                    parts[part] = self._views_in(part)
+                parts[part].pop(id_, None)
+                if id_ in views:
+                    parts[part][id_] = dict(views[id_])
+            for part, held in parts.items():
+                self._cache.set(_view_key(part), held)
 
     def builds(self, id_: str) -> list[dict[str, Any]]:
         """Return the last builds made for an environment, oldest first."""
@@ -151,12 +162,10 @@ class Index:
                 raise
             return None
 
-    def _prefixed(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for key in self._keys():
-            if isinstance(key, str) and key.startswith(prefix):
-                found = self._get(key)
-                if isinstance(found, dict):
-                    yield key.removeprefix(prefix), cast("dict[str, Any]", found)
+    def _views_in(self, part: int) -> dict[str, dict[str, Any]]:
+        found = self._get(_view_key(part))
+        views = found.items() if isinstance(found, dict) else ()
+        return {str(id_): cast("dict[str, Any]", view) for id_, view in views if isinstance(view, dict)}
 
     def _keys(self) -> Iterator[Any]:
         """Yield the keys, up to the first that cannot be read."""
@@ -167,6 +176,15 @@ class Index:
         except sqlite3.Error as error:
             if not _is_damage(error):
                 raise
+
+
+def view_part(id_: str) -> int:
+    """Return which of `VIEW_PARTS` records holds the view of an environment."""
+    return zlib.crc32(id_.encode(errors="surrogateescape")) % VIEW_PARTS
+
+
+def _view_key(part: int) -> str:
+    return f"views:{part}"
 
 
 def _open(directory: Path) -> Any:

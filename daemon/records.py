@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from envkiln.cache.index import Index
+from envkiln.cache.index import Index, view_part
 from envkiln.daemon.fault_point import reach
 from envkiln.daemon.state import State
 from envkiln.daemon.views import environment_view
@@ -38,6 +38,7 @@ class Records:
         self._state = State()
         self._others: dict[str, Callable[[], None]] = {}
         self._woken = asyncio.Event()
+        self._writing = asyncio.Lock()
         self.note_roots(roots)
 
     def note_roots(self, roots: Mapping[str, str]) -> None:
@@ -71,18 +72,24 @@ class Records:
                 async with asyncio.timeout(_SIGN_OF_LIFE_S):
                     await self._woken.wait()
             await asyncio.sleep(_GATHER_S)
-            await self.flush()
+            # Who ends us in the middle of it asks for another flush, which waits for this one.
+            await asyncio.shield(asyncio.create_task(self.flush()))
             if self.problem is not None:
                 await asyncio.sleep(_RETRY_S)
                 self._woken.set()
 
     async def flush(self) -> None:
         """Write everything that is noted."""
+        async with self._writing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         self._woken.clear()
         dirty, self._dirty = self._dirty, set()
         others, self._others = self._others, {}
         try:
-            await asyncio.to_thread(self._write, self._state, dirty, others)
+            await asyncio.to_thread(_write, others)
+            await self._write_views(dirty)
         except (OSError, sqlite3.Error) as error:
             self.problem = f"the index cannot be written: {error} (is the disk full or read-only?)"
             self._dirty |= dirty
@@ -94,14 +101,26 @@ class Records:
         self._others[key] = write
         self._woken.set()
 
-    def _write(self, state: State, dirty: set[str], others: Mapping[str, Callable[[], None]]) -> None:
-        reach("index-write-begun")
-        for write in others.values():
-            write()
-        reach("index-half-written")
-        there = dirty & state.environments.keys()
-        views: dict[str, dict[str, Any]] = {
-            id_: msgspec.to_builtins(environment_view(state, id_)) for id_ in sorted(there)
-        }
-        self._index.store_views(views, dirty - there, time.time())
+    async def _write_views(self, dirty: set[str]) -> None:
+        """Write the views of `dirty` and take them out of it, in slices: questions are answered between them."""
+        parts: dict[int, set[str]] = {}
+        for id_ in dirty:
+            parts.setdefault(view_part(id_), set()).add(id_)
+        for part in parts.values() or (set[str](),):  # without any, the time is written
+            await asyncio.to_thread(self._write_part, self._state, part)
+            dirty -= part
         reach("index-written")
+
+    def _write_part(self, state: State, ids: set[str]) -> None:
+        there = ids & state.environments.keys()
+        views = {id_: msgspec.to_builtins(environment_view(state, id_)) for id_ in sorted(there)}
+        self._index.store_views(views, ids - there, time.time())
+
+
+def _write(others: dict[str, Callable[[], None]]) -> None:
+    """Write what is not a view, and take it out of `others`: what fails is tried again, and nothing written twice."""
+    reach("index-write-begun")
+    for key in tuple(others):
+        others[key]()
+        del others[key]
+    reach("index-half-written")

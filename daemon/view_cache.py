@@ -3,9 +3,10 @@
 import bisect
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from envkiln.daemon.messages import EnvironmentPage, EnvironmentView
+from envkiln.daemon.search_text import SearchText
 from envkiln.daemon.state import Environment, Phase, State
 from envkiln.daemon.views import environment_view
 
@@ -18,7 +19,7 @@ class ViewCache:
         self._build_of = build_of
         self._state = State()
         self._views: dict[str, EnvironmentView] = {}
-        self._texts: dict[str, str] = {}
+        self._texts = SearchText()
         self._phases: dict[str, Phase] = {}
         self._ids: list[str] | None = []
         self._counts = {phase.value: 0 for phase in Phase}
@@ -41,7 +42,7 @@ class ViewCache:
             if before is not None:
                 self._counts[before.value] -= 1
             if environment is None:
-                self._texts.pop(id_, None)
+                self._texts.drop(id_)
                 self._phases.pop(id_, None)
                 self._ids = None
                 continue
@@ -49,7 +50,7 @@ class ViewCache:
                 self._ids = None
             self._phases[id_] = environment.phase
             self._counts[environment.phase.value] += 1
-            self._texts[id_] = _text(id_, environment)
+            self._texts.set(id_, _text(id_, environment))
 
     def kept(self, id_: str) -> EnvironmentView | None:
         """Return the view of an environment if it was asked for and still holds."""
@@ -72,7 +73,7 @@ class ViewCache:
         """Return a page (`answers.Answers.environments`)."""
         if self._ids is None:
             self._ids = sorted(self._phases)
-        found: Iterable[str] = self._ids
+        found: Sequence[str] = self._texts.find(text) if text else self._ids
         if states:
             chosen = {phase for phase in Phase if phase.value in states}
             found = [id_ for id_ in found if self._phases[id_] in chosen]
@@ -80,16 +81,12 @@ class ViewCache:
             # No ignoring of case: ids are paths.
             matches = re.compile(fnmatch.translate(name)).match
             found = [id_ for id_ in found if matches(id_)]
-        if text:
-            wanted = text.casefold()
-            found = [id_ for id_ in found if wanted in self._texts[id_]]
-        ids = found if isinstance(found, list) else list(found)
-        start = bisect.bisect_right(ids, after) if after is not None else 0
-        chosen_ids = ids[start : start + limit]
-        more = start + limit < len(ids)
+        start = bisect.bisect_right(found, after) if after is not None else 0
+        chosen_ids = found[start : start + limit]
+        more = start + limit < len(found)
         return EnvironmentPage(
             items=tuple(map(self.view, chosen_ids)),
-            total=len(ids),
+            total=len(found),
             counts=self.counts,
             next=chosen_ids[-1] if more and chosen_ids else None,
         )
@@ -98,4 +95,4 @@ class ViewCache:
 def _text(id_: str, environment: Environment) -> str:
     """Return what a search for text looks at."""
     parts = (id_, environment.sighting.file, environment.wanted or "", environment.reason)
-    return "\n".join(parts).casefold()
+    return "\n".join(parts)

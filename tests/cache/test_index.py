@@ -126,14 +126,15 @@ def test_a_record_that_envkiln_did_not_write_is_absent(tmp_path: Path) -> None:
         write_and_read_back(index)
 
 
-def test_a_key_that_envkiln_did_not_write_ends_the_list_of_views_and_nothing_else(tmp_path: Path) -> None:
+def test_a_key_that_envkiln_did_not_write_ends_the_list_of_builds_and_nothing_else(tmp_path: Path) -> None:
     fill(tmp_path / "index")
     with closing(sqlite3.connect(tmp_path / "index" / "cache.db")) as database:
         database.execute("UPDATE Cache SET key = x'00' WHERE rowid = 1")
         database.execute("UPDATE Cache SET key = 7 WHERE rowid = 2")
         database.commit()
     with opened(tmp_path / "index") as index:
-        assert index.views() == {}
+        assert index.all_builds() == {}
+        assert index.builds("e1") != []
         assert index.view("e3") == {"state": "ready", "n": 3}
 
 

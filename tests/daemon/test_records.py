@@ -67,6 +67,42 @@ def test_a_full_disk_is_said_and_nothing_noted_is_lost(tmp_path: Path) -> None:
     assert set(index.digests()) == {"base:1"}
 
 
+def test_who_stops_in_the_middle_of_a_write_finishes_it(tmp_path: Path) -> None:
+    index = Index(tmp_path)
+    ids = [f"e{number}" for number in range(600)]
+
+    async def main() -> None:
+        records = Records(index, {})
+        records.note(looked(*ids))
+        running = asyncio.create_task(records.run())
+        while not index.views():  # noqa: ASYNC110 -- it is filled by another thread
+            await asyncio.sleep(0)
+        running.cancel()
+        await records.flush()
+
+    asyncio.run(main())
+    assert sorted(index.views()) == sorted(ids)
+
+
+def test_what_was_written_before_the_disk_was_full_is_not_written_twice(tmp_path: Path) -> None:
+    index = FullDisk(tmp_path)
+
+    async def main() -> None:
+        records = Records(index, {})
+        index.full = False
+        await records.flush()
+        index.full = True
+        records.note_build("a", {"started": 1.0})
+        records.note_document("counts", lambda: index.store_roots({}))
+        await records.flush()
+        assert records.problem is not None
+        index.full = False
+        await records.flush()
+
+    asyncio.run(main())
+    assert index.builds("a") == [{"started": 1.0}]
+
+
 def test_an_environment_that_is_gone_leaves_the_index(tmp_path: Path) -> None:
     index = Index(tmp_path)
 
