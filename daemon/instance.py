@@ -3,11 +3,12 @@
 import fcntl
 import os
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from envkiln.cache.errors import EnvkilnError
+from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.daemon.fault_point import reach
 from envkiln.daemon.paths import Paths
 
@@ -17,6 +18,24 @@ UNFINISHED = ".new"
 
 class AlreadyRunning(EnvkilnError):  # noqa: N818 -- what it is
     """Another service has the state directory."""
+
+
+class StateUnusable(EnvkilnError):  # noqa: N818 -- what it is
+    """The state directory is there, and a service cannot keep anything in it."""
+
+    turn = Turn.SURROUNDINGS
+
+
+@contextmanager
+def usable(state: Path) -> Iterator[None]:
+    """Turn what a disk that is full or read-only raises while a service takes hold of `state` into StateUnusable."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise StateUnusable(
+            f"the state directory {state} cannot be used: {error}",
+            hint="free some space on its disk, or make it writable for this user, and start again",
+        ) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from envkiln.daemon.config import Config
 from envkiln.daemon.disk_use import DiskUse
 from envkiln.daemon.events import EngineConnected, Event, Reconfigured
 from envkiln.daemon.fault_point import reach
-from envkiln.daemon.instance import single_instance
+from envkiln.daemon.instance import single_instance, usable
 from envkiln.daemon.journal import Journal, encoded
 from envkiln.daemon.managed import Managed
 from envkiln.daemon.messages import BuildView, Saved
@@ -83,15 +83,17 @@ class Service:
     async def run(self, ready: Callable[["Service"], None] = lambda _: None) -> None:
         """Serve until `stop`; `ready` is called when queries are answered.
 
-        Raises AlreadyRunning, and whatever a part of the service dies of: a dead part is never lived with.
+        Raises AlreadyRunning, StateUnusable, and whatever a part of the service dies of: a dead part is never lived
+        with.
         """
         tune_collector()
         provide_threads()
         self._paths.ensure(runtime=self._listener is None)
         async with AsyncExitStack() as stack:
-            listener = stack.enter_context(single_instance(self._paths, self._listener))
-            index = Index(self._paths.index)
-            stack.callback(index.close)
+            with usable(self._paths.state):
+                listener = stack.enter_context(single_instance(self._paths, self._listener))
+                index = Index(self._paths.index)
+                stack.callback(index.close)
             reach("index-open")
             self._put_together(index)
             parts, answers = self._parts, self.answers

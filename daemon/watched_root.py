@@ -72,6 +72,7 @@ class WatchedRoot:
         self._changed_since: float | None = None
         self._absence: str | None = None
         self._place: Place | None = None
+        self._anew = False
         self.watcher: Watcher | None = None
 
     @property
@@ -164,10 +165,12 @@ class WatchedRoot:
         async with self._looking:
             started = time.monotonic()
             before = self._snapshot
+            self._anew = anew or self._anew
             earlier, after, later = await asyncio.to_thread(self._looked, before, scope)
             self._absence = absence(before, after, earlier, later)
             if self._absence is None:
                 self._snapshot, self._place = after, later
+                anew, self._anew = self._anew, False
                 self._compare(None if anew else before, after, time.monotonic() - started)
 
     def _looked(

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -125,18 +125,18 @@ class World:
         assert done.returncode == 0, done
         return done.stdout
 
-    def spawn(self, *flags: str, environ: Mapping[str, str] | None = None) -> None:
-        """Start the service, with more variables if need be, and wait for nothing."""
-        command = [sys.executable, "-m", "envkiln.daemon", "up", str(self.root), "--plain", *flags]
+    def spawn(self, *flags: str, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()) -> None:
+        """Start the service, with more variables or `through` a command if need be, and wait for nothing."""
+        command = [*through, sys.executable, "-m", "envkiln.daemon", "up", str(self.root), "--plain", *flags]
         variables = {**self.environ, **(environ or {})}
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
                 command, env=variables, cwd=self.directory, stdout=output, stderr=subprocess.STDOUT
             )
 
-    def up(self, *flags: str, environ: Mapping[str, str] | None = None) -> None:
+    def up(self, *flags: str, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()) -> None:
         """Start the service and wait until it answers."""
-        self.spawn(*flags, environ=environ)
+        self.spawn(*flags, environ=environ, through=through)
         until(lambda: self.service() or self._ended(), self.output)
 
     def ended(self) -> int:
