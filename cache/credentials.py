@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from envkiln.cache.errors import DefinitionError
@@ -31,7 +31,8 @@ class Carrier(Enum):
 class Credential:
     """One credential at `file:line`; `what` names it without saying it.
 
-    `value` is the secret itself, as it is written. `name` is the variable that has it, for VARIABLE.
+    `value` is the secret itself, as it is written, and `before` and `after` what stands around it wherever the same
+    URL does. `name` is the variable that has it, for VARIABLE.
     """
 
     value: str = field(repr=False)
@@ -40,6 +41,13 @@ class Credential:
     line: int
     carrier: Carrier
     name: str = ""
+    before: str = ""
+    after: str = ""
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """What a file has that holds the secret in a URL; a short secret alone may be any word."""
+        return tuple(f"{self.before}{spelling}{self.after}" for spelling in self.spellings)
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -88,23 +96,33 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None and _NO_SECRET_NAME.search(name) is None
 
 
-def secrets_in(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (secret, what it is) for the URLs and tokens in one line; a reference to a variable is no secret."""
+class Secret(NamedTuple):
+    """A secret in a text: what it is, and what stands around it."""
+
+    value: str
+    what: str
+    before: str = ""
+    after: str = ""
+
+
+def secrets_in(text: str) -> Iterator[Secret]:
+    """Yield the secrets of the URLs and the tokens in one line; a reference to a variable is no secret."""
     for match in _USER.finditer(text):
         user, _, password = match["user"].partition(":")
         if password in ("", *_PLACEHOLDERS):
             ssh = _NO_PASSWORD.fullmatch(match["scheme"]) is not None
             if not ssh and not _REFERENCE.fullmatch(user) and user not in _PLACEHOLDERS:
-                yield user, "the user or token of a URL"
+                yield Secret(user, "the user or token of a URL", after="@")
         elif not _REFERENCE.fullmatch(password):
             # A user that is no reference stands before it in everything that pip and conda print.
-            yield (password if _REFERENCE.fullmatch(user) else match["user"]), "the password of a URL"
-    for pattern, what in ((_TOKEN, "the token of a channel"), (_QUERY, "a key in a URL")):
+            value = password if _REFERENCE.fullmatch(user) else match["user"]
+            yield Secret(value, "the password of a URL", after="@")
+    for pattern, what, before in ((_TOKEN, "the token of a channel", "/t/"), (_QUERY, "a key in a URL", "=")):
         for match in pattern.finditer(text):
             if not _REFERENCE.fullmatch(match["value"]):
-                yield match["value"], what
+                yield Secret(match["value"], what, before)
     for match in _SHAPED.finditer(text):
-        yield match[0], "an access token"
+        yield Secret(match[0], "an access token")
 
 
 def collected(found: Iterable[Credential]) -> tuple[Credential, ...]:
@@ -124,8 +142,8 @@ def collected(found: Iterable[Credential]) -> tuple[Credential, ...]:
 
 def in_line(text: str, file: str, line: int, carrier: Carrier) -> Iterator[Credential]:
     """Yield the credentials of one line of a specification, of a file for pip, or of a list of URLs."""
-    for value, what in secrets_in(text):
-        yield Credential(value, what, file, line, carrier)
+    for found in secrets_in(text):
+        yield Credential(found.value, found.what, file, line, carrier, before=found.before, after=found.after)
 
 
 def in_variables(variables: Mapping[Any, Any], file: str, line: Callable[[Any], int]) -> Iterator[Credential]:

@@ -5,6 +5,7 @@ build asks for it; `RECIPE` on the image says which of our texts built it.
 """
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING
@@ -68,13 +69,15 @@ def built_text(
     *,
     cache_id: str,
     ca_bundle: bool,
+    mounts: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the Dockerfile that is really built; `definition` is no build context.
 
     It makes the image that the named text describes. It differs in these places: the conda root is asked for in a
     way that conda of 2020 and conda >= 26.3 both know; local files of the pip part are copied beside the
     specification; with BuildKit, downloads live in locked cache mounts named by `cache_id`; with `ca_bundle`, the
-    create step trusts an extra CA bundle that does not stay (see `setup_content`).
+    create step trusts an extra CA bundle that does not stay (see `setup_content`). `mounts` are the (id, path) of the
+    secrets of BuildKit's create step; such a step has no cache mounts, which would keep what a credential opened.
     """
     if definition.base_dockerfile is not None:
         base = base_dockerfile_lines(definition.base_dockerfile)
@@ -99,6 +102,8 @@ def built_text(
         )
     if dialect is Dialect.CLASSIC:
         create = _create_classic(environment, "")
+    elif mounts:
+        create = _create_sealed(environment, mounts, ca_bundle=ca_bundle)
     else:
         create = _create_buildkit(environment, cache_id, ca_bundle=ca_bundle)
     return base + before + copy_files + create + after
@@ -126,6 +131,18 @@ def _create_buildkit(environment: str, cache_id: str, *, ca_bundle: bool) -> str
         f" --mount=type=cache,id=envkiln-pip-{cache_id},target={_PIP_CACHE},sharing=locked{secret}"
         f" ldconfig /usr/local/cuda/lib64/stubs && {trust}CONDA_PKGS_DIRS={_CONDA_CACHE}"
         f" PIP_CACHE_DIR={_PIP_CACHE} {_create(environment)} && {_CLEAN_ROOT} && ldconfig\n"
+    )
+
+
+def _create_sealed(environment: str, mounts: Sequence[tuple[str, str]], *, ca_bundle: bool) -> str:
+    asked = "".join(f" --mount=type=secret,id={id_},target={path},required=true" for id_, path in mounts)
+    asked += " --mount=type=secret,id=envkiln-ca" if ca_bundle else ""
+    trust = _trust("/run/secrets/envkiln-ca") if ca_bundle else ""
+    # The last mount is the program that looks whether a credential stayed.
+    return (
+        f"RUN{asked} ldconfig /usr/local/cuda/lib64/stubs && {trust}{_create(environment)}"
+        f' && rm -rf "$HOME/.cache/pip" && conda clean -aqy && {_CLEAN_ROOT}'
+        f' && PATH="$CONDA_ROOT_DIR/bin:$PATH" python3 {mounts[-1][1]} && ldconfig\n'
     )
 
 

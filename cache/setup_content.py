@@ -1,38 +1,16 @@
 """The setup content: every file that a builder needs, deterministic to the byte (FACTS §0.8, §7)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
+from envkiln.cache.context import ContextEntry, SetupContent
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.dockerfile import Dialect, built_text
 from envkiln.cache.identity import Identity
+from envkiln.cache.seal import Sealed, seal
 from envkiln.cache.setup_files import BROKEN_PROXY, LOG4J, spark_cache
 from envkiln.cache.setup_names import DOCKERFILE, EXTRA_FILES, SETUP, SPECIFICATION
 from envkiln.cache.source import EntryKind
-
-
-@dataclass(frozen=True, slots=True)
-class ContextEntry:
-    """One entry of a build context. A file has `data`, or `source`: the path in the source tree that has its bytes.
-
-    `content` is the SHA-256 that a `source` file had when its environment was named.
-    """
-
-    path: str
-    kind: EntryKind = EntryKind.FILE
-    data: bytes | None = None
-    source: str | None = None
-    content: str = ""
-    executable: bool = False
-    target: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SetupContent:
-    """A build context: `dockerfile` is the path of its Dockerfile, `entries` are sorted, parents before children."""
-
-    dockerfile: str
-    entries: tuple[ContextEntry, ...]
 
 
 def setup_content(
@@ -47,8 +25,9 @@ def setup_content(
 
     `cache_id` names the cache mounts of the BuildKit text. With `ca_bundle` the BuildKit text reads the secret
     `envkiln-ca`, and the classic text has a first stage that copies `azureml-environment-setup/ca.pem`, which the
-    builder adds: neither leaves the bundle in the image. The Dockerfile of a build context is the user's own and is
-    never changed.
+    builder adds: neither leaves the bundle in the image. With BuildKit, files that hold a credential are secrets of the
+    create step; what the image gets in their place does not have it. The Dockerfile of a build context is the user's
+    own and is never changed. Raises EnvkilnError for a file with a credential that cannot be mounted.
     """
     if definition.context is not None:
         entries = (
@@ -63,8 +42,13 @@ def setup_content(
             for file in definition.context.files
         )
         return SetupContent(definition.context.dockerfile, tuple(sorted(entries, key=_order)))
-    text = built_text(definition, identity, dialect, cache_id=cache_id, ca_bundle=ca_bundle)
-    return _with_dockerfile(definition, identity, text)
+    sealed = seal(definition, identity) if dialect is Dialect.BUILDKIT else Sealed()
+    text = built_text(definition, identity, dialect, cache_id=cache_id, ca_bundle=ca_bundle, mounts=sealed.mounts)
+    content = _with_dockerfile(definition, identity, text)
+    shown = {entry.path: entry for entry in sealed.shown}
+    return replace(
+        content, entries=tuple(shown.get(entry.path, entry) for entry in content.entries), secrets=sealed.secrets
+    )
 
 
 def named_content(definition: EnvironmentDefinition, identity: Identity) -> SetupContent:

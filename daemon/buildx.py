@@ -12,19 +12,21 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
+from envkiln.cache.context import SetupContent
 from envkiln.cache.dockerfile import Dialect
 from envkiln.cache.errors import EnvkilnError
-from envkiln.cache.setup_content import SetupContent, setup_content
+from envkiln.cache.setup_content import setup_content
+from envkiln.daemon.build_secrets import BuildSecrets
 from envkiln.daemon.builder import BuildFailed, BuildOptions, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.causes import TAIL, explain_failure, is_damaged_cache
 from envkiln.daemon.child import run_child
-from envkiln.daemon.context_tar import text_of, write_tar
+from envkiln.daemon.context_tar import secrets_of, text_of, write_tar
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.fault_point import reach
 from envkiln.daemon.label_lines import with_last_instruction
@@ -169,7 +171,7 @@ class BuildxBuilder:
         with TemporaryFile() as file:
             context = cast("IO[bytes]", file)
             plan = await asyncio.to_thread(_pack, content, request, context)
-            command = [*buildx.command, "build", *self._arguments(buildx, request.options, plan), "-"]
+            arguments = tuple(self._arguments(buildx, request.options, plan))
             environment = {**self._environment(), **plan.environment}
             tail: deque[str] = deque(maxlen=TAIL)
 
@@ -177,7 +179,9 @@ class BuildxBuilder:
                 tail.append(line)
                 log(line)
 
-            code = await run_child(command, environment, context, take)
+            with BuildSecrets(plan.secrets) as kept:
+                command = [*buildx.command, "build", *kept.arguments(), *arguments, "-"]
+                code = await run_child(command, environment, context, take)
         if code < 0:
             tail.append(f"buildx ended by signal: {(signal.strsignal(-code) or str(-code)).lower()}")
         return None if code == 0 else list(tail)
@@ -222,6 +226,7 @@ class _Plan:
     labels: Mapping[str, str]
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+    secrets: Mapping[str, bytes] = field(repr=False)
 
 
 def _pack(content: SetupContent, request: BuildRequest, context: IO[bytes]) -> _Plan:
@@ -247,7 +252,8 @@ def _pack(content: SetupContent, request: BuildRequest, context: IO[bytes]) -> _
     context.seek(0)
     reach("context-packed")
     labels = {key: value for key, value in request.labels.items() if key not in long}
-    return _Plan(request.tag, content.dockerfile, labels, (*arguments, *environment), environment)
+    secrets_ = secrets_of(content, request.tree)
+    return _Plan(request.tag, content.dockerfile, labels, (*arguments, *environment), environment, secrets_)
 
 
 def _long_labels(labels: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from io import SEEK_END, BytesIO
 from typing import IO, BinaryIO, cast
 
-from envkiln.cache.setup_content import ContextEntry, SetupContent
+from envkiln.cache.context import ContextEntry, SetupContent
 from envkiln.cache.source import EntryKind, SourceTree
 from envkiln.daemon.builder import BuildFailed
 
@@ -58,6 +58,19 @@ def _followed(content: SetupContent) -> ContextEntry | None:
             return entry
         path = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), entry.target)).lstrip("/")
     return None
+
+
+def secrets_of(content: SetupContent, tree: SourceTree) -> dict[str, bytes]:
+    """Return the secrets of `content` by id; raises BuildFailed as `write_tar` does."""
+    secrets = {}
+    for entry in content.secrets:
+        with BytesIO() as file:
+            write_tar(replace(content, entries=(entry,)), tree, file)
+            file.seek(0)
+            with tarfile.open(fileobj=file) as archive:
+                member = archive.extractfile(entry.path)
+                secrets[entry.path] = member.read() if member else b""
+    return secrets
 
 
 def _add(archive: tarfile.TarFile, entry: ContextEntry, tree: SourceTree) -> None:

@@ -5,8 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from envkiln.cache.context import ContextEntry, SetupContent
 from envkiln.cache.errors import EnvkilnError, Turn
-from envkiln.cache.setup_content import ContextEntry, SetupContent
 from envkiln.cache.setup_names import SETUP
 from envkiln.cache.source import EntryKind, SourceTree
 

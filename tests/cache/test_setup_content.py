@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from envkiln.cache.context import SetupContent
 from envkiln.cache.definition import EnvironmentDefinition, ImageReference, SparkSection
 from envkiln.cache.dockerfile import Dialect
 from envkiln.cache.formats import read_definition
 from envkiln.cache.identity import identify
-from envkiln.cache.setup_content import SetupContent, named_content, setup_content
+from envkiln.cache.setup_content import named_content, setup_content
 from envkiln.cache.source import EntryKind, MemoryTree
 
 BASE = ImageReference.parse(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envkiln.cache.setup_content import ContextEntry, SetupContent
+from envkiln.cache.context import ContextEntry, SetupContent
 from envkiln.cache.source import EntryKind, MemoryTree
 from envkiln.cache.yaml_text import MAX_BYTES
 from envkiln.daemon.builder import BuildFailed
