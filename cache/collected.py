@@ -4,9 +4,9 @@ import posixpath
 from dataclasses import dataclass
 from hashlib import sha256
 
+from envkiln.cache.credentials import Carrier, Credential, in_line
 from envkiln.cache.definition import EnvironmentDefinition, SourceFile
 from envkiln.cache.errors import DefinitionError
-from envkiln.cache.redact import redact
 from envkiln.cache.registered_version import StoredFile
 from envkiln.cache.source import EntryKind, RecordingTree, SourceTree
 from envkiln.cache.version_file import fits_inline
@@ -55,7 +55,7 @@ def _of_text(tree: SourceTree, path: str) -> StoredFile | None:
         return StoredFile(path, directory=True) if path else None
     except (FileNotFoundError, NotADirectoryError):
         return None
-    refuse_credentials(path, data)
+    _refuse_credentials(path, data)
     if fits_inline(data):
         return StoredFile(path, data.decode())
     return StoredFile(path, sha256=sha256(data).hexdigest())
@@ -78,13 +78,18 @@ def _at(path: str, file: StoredFile) -> StoredFile:
     return StoredFile(path, file.text, file.sha256, file.target, directory=file.directory, executable=file.executable)
 
 
-def refuse_credentials(path: str, data: bytes) -> None:
-    """Raise DefinitionError, with the line, where the text of a definition's file holds a credential."""
+def _refuse_credentials(path: str, data: bytes) -> None:
+    """Raise DefinitionError, with the line, where a text that is stored as it is holds a credential."""
     for number, line in enumerate(data.decode(errors="replace").splitlines(), start=1):
-        if redact(line) != line:
-            raise DefinitionError(
-                "this line holds a credential, and a workspace is for others to read",
-                file=path,
-                line=number,
-                hint="take it out of the URL: pip reads ~/.netrc and pip.conf, conda reads ~/.condarc",
-            )
+        for credential in in_line(line, path, number, Carrier.TEXT):
+            raise not_shared(credential)
+
+
+def not_shared(credential: Credential) -> DefinitionError:
+    """Return the error for a credential in what is to be registered."""
+    return DefinitionError(
+        f"{credential.what} stands here, and a workspace is for others to read",
+        file=credential.file,
+        line=credential.line,
+        hint="keep it out of the definition: pip reads ~/.netrc and pip.conf, conda reads ~/.condarc",
+    )

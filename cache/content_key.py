@@ -6,10 +6,11 @@ name, version, description and tags.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
+from envkiln.cache.credentials import Credential, in_variables
 from envkiln.cache.definition import EnvironmentDefinition, Format, ImageReference
 from envkiln.cache.identity import identify
 from envkiln.cache.json_text import read_json
@@ -41,6 +42,14 @@ def environment_variables(definition: EnvironmentDefinition, main: bytes) -> dic
         return {}
     value = read_json(main, definition.file).value.get("environmentVariables")
     return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
+
+
+def credentials_of_run(definition: EnvironmentDefinition, main: bytes) -> Iterator[Credential]:
+    """Yield what looks like a secret among those variables."""
+    variables = environment_variables(definition, main)
+    if variables:
+        document = read_json(main, definition.file)
+        yield from in_variables(variables, definition.file, lambda key: document.mark("environmentVariables", key)[0])
 
 
 def _of_v1(main: bytes, file: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from envkiln.cache.collected import Collected, collect
-from envkiln.cache.content_key import content_key
+from envkiln.cache.collected import Collected, collect, not_shared
+from envkiln.cache.content_key import content_key, credentials_of_run
 from envkiln.cache.definition import EnvironmentDefinition, Format, ImageReference
 from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.cache.format_requirements import DEFAULT_PYTHON
@@ -59,8 +59,11 @@ def candidate_of(
     definition = read_definition(recorded, file, requirements_python=naming.requirements_python)
     chosen = checked_name(name or definition.declared_name or "")
     try:
-        collected = collect(tree, definition, recorded)
         main = tree.read(file)
+        in_context = definition.context.credentials if definition.context else ()
+        for credential in (*definition.credentials, *in_context, *credentials_of_run(definition, main)):
+            raise not_shared(credential)
+        collected = collect(tree, definition, recorded)
     except OSError:
         raise _restless(file) from None
     identity = _identity(definition, naming)

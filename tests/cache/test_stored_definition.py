@@ -23,6 +23,8 @@ BASE = ImageReference("base", "1")
 DIGEST = "sha256:" + "1" * 64
 NAMING = Naming(BASE, lambda _: DIGEST)
 CONDA = b"name: pytorch\ndependencies:\n- python=3.11\n"
+SECRET_V1 = """{"python": {"userManagedDependencies": true}, "docker": {"baseImage": "base:1"},
+"environmentVariables": {"API_TOKEN": "hush-hush"}}"""
 V1 = b'{"name": "pytorch", "docker": {"baseImage": "base:1"}%s}'
 
 TREES: dict[str, dict[str, bytes]] = {
@@ -103,14 +105,25 @@ def test_what_is_edited_by_hand_is_refused_when_it_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://me:hush@pypi.example/simple", "https://host/t/hush/channel", "https://x/?token=hush"]
+    ("main", "text", "line"),
+    [
+        ("env.yml", "dependencies:\n- python=3.11\n- pip:\n  - --extra-index-url https://me:hush@pypi.example/\n", 4),
+        ("env.yml", "channels:\n- https://host/t/hush/channel\ndependencies:\n- python=3.11\n", 2),
+        ("env.yml", "# https://me:hush@pypi.example/\ndependencies:\n- python=3.11\n", 1),
+        ("env.yml", "dependencies:\n- python=3.11\nvariables:\n  API_TOKEN: hush-hush\n", 4),
+        ("Dockerfile", "FROM base:1\nENV API_TOKEN=hush-hush\n", 2),
+        ("azureml_environment.json", SECRET_V1, 2),
+    ],
 )
-def test_a_credential_is_refused_at_its_line_and_not_repeated(url: str) -> None:
-    text = f"name: a\ndependencies:\n- python=3.11\n- pip:\n  - --extra-index-url {url}\n"
-    with pytest.raises(DefinitionError) as caught:
-        version_of(text)
-    assert caught.value.place == "env.yml:5"
+def test_a_credential_is_refused_at_its_line_and_not_repeated(main: str, text: str, line: int) -> None:
+    with pytest.raises(DefinitionError, match="a workspace is for others to read") as caught:
+        version_of(text, main)
+    assert caught.value.place == f"{main}:{line}"
     assert "hush" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_reference_to_a_variable_is_no_credential() -> None:
+    assert version_of("dependencies:\n- python=3.11\n- pip:\n  - --index-url https://${USER}:${TOKEN}@pypi.example/\n")
 
 
 def test_a_definition_without_a_name_has_to_be_given_one() -> None:
