@@ -14,6 +14,8 @@ from envkiln.daemon.messages import (
     ImagePage,
     ServiceView,
     StatsView,
+    VersionDetail,
+    VersionPage,
 )
 
 LONGEST_PAGE = 1000
@@ -64,6 +66,17 @@ class Answers(Protocol):
     def build(self, build: str) -> BuildView | None: ...
 
     async def stats(self) -> StatsView: ...
+
+    def versions(
+        self, *, name: str | None = None, archived: bool = False, after: str | None = None, limit: int = USUAL_PAGE
+    ) -> VersionPage:
+        """Return registered versions by name and number, archived ones only if asked for; `after` is the last
+        reference of the page before."""
+        ...
+
+    def version(self, reference: str) -> VersionDetail | None:
+        """Return what `NAME`, `NAME:VERSION` or `NAME@latest` stands for, None where it stands for nothing."""
+        ...
 
     def is_settled(self, id_: str) -> bool:
         """Whether nothing more will happen to an environment by itself, its aliases included."""

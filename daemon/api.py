@@ -80,6 +80,8 @@ class _Handlers:
             "builds": self._builds,
             "one_build": self._build,
             "log": self._log,
+            "versions": self._versions,
+            "version": self._version,
             "events": self._follow_events,
             "stats": self._stats,
             "web": self._web,
@@ -155,6 +157,15 @@ class _Handlers:
         if view is None:
             raise _no_build()
         return view
+
+    async def _versions(self, _request: Request, _item: str, query: Query) -> Response:
+        return _json(self._answers.versions(**query))
+
+    async def _version(self, _request: Request, reference: str, _query: Query) -> Response:
+        version = self._answers.version(reference)
+        if version is None:
+            raise Unknown("no such version is registered", hint="GET /v1/versions lists them")
+        return _json(version)
 
     async def _log(self, request: Request, build: str, query: Query) -> Response:
         path = self._answers.logs.of_build(build)

@@ -41,11 +41,14 @@ class Draft:
         self.setting = dict(state.setting)
         self.refusals = dict(state.refusals)
         self.claims = dict(state.claims)
+        self.registered = dict(state.registered)
         self.progress = dict(state.progress)
         self.forced = set(state.forced)
         self.paused = set(state.paused)
         self.touched: set[str] = set()
         self.edited: set[str] = set()
+        self.retag: set[str] = set()
+        """The images whose registered tags are to be looked at."""
         self.why: dict[str, str] = {}
         self.effects: list[Effect] = []
 
@@ -125,6 +128,7 @@ class Draft:
         if failed or self.images.get(image.name) != image:
             self.touched.update(self.wanted.get(image.name, ()))
         self.images[image.name] = image
+        self.retag.add(image.name)
         self.seen[image.name] = seen
 
     def ask(self, reference: str, base: Base) -> Base:
@@ -141,6 +145,7 @@ class Draft:
 
     def finish(self) -> tuple[State, tuple[Effect, ...]]:
         self._derive(self.touched)
+        self._set_registered_tags()
         state = self._state()
         started = next_builds(state)
         if not started:
@@ -201,6 +206,17 @@ class Draft:
             self.setting[alias] = name
             self.effects.append(SetAlias(alias, name))
 
+    def _set_registered_tags(self) -> None:
+        """Tag the images of registered versions; what an environment claims is the environment's."""
+        if not self.engine.listed:
+            return
+        for name in sorted(self.retag & self.registered.keys() & self.images.keys()):
+            for tag in self.registered[name]:
+                there = tag in self.images[name].references or self.setting.get(tag) == name
+                if not there and tag not in self.claims and tag not in self.refusals:
+                    self.setting[tag] = name
+                    self.effects.append(SetAlias(tag, name))
+
     def _state(self) -> State:
         return State(
             policy=self.policy,
@@ -216,6 +232,7 @@ class Draft:
             setting=self.setting,
             refusals=self.refusals,
             claims=self.claims,
+            registered=self.registered,
             progress=self.progress,
             forced=frozenset(self.forced),
             paused=frozenset(self.paused),

@@ -233,6 +233,13 @@ class Reconfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """The workspace says which image each of the tags `<name>:<version>` should point to."""
+
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: back-offs and refreshes may be due."""
 
@@ -252,6 +259,7 @@ Event = (
     | Paused
     | Resumed
     | Progressed
+    | Registered
     | Reconfigured
     | Tick
 )

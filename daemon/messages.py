@@ -206,7 +206,8 @@ class ImagePage(msgspec.Struct, frozen=True, kw_only=True):
 
 class VersionView(msgspec.Struct, frozen=True, kw_only=True):
     """A registered version. `tag` is what its image is tagged, where it is there; `base_image` has the digest that was
-    known when it was registered. Archived versions are never `latest`."""
+    known when it was registered. Archived versions are never `latest`. `there` says whether the engine has the image,
+    null where that was not asked."""
 
     name: str
     version: int
@@ -216,6 +217,7 @@ class VersionView(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     image: str
     tag: str
+    there: bool | None = None
     conda_environment: str | None = None
     base_image: str | None = None
     format: str

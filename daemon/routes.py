@@ -25,6 +25,8 @@ from envkiln.daemon.messages import (
     ServiceView,
     Snapshot,
     StatsView,
+    VersionDetail,
+    VersionPage,
     WebLink,
 )
 from envkiln.daemon.sse import STREAM
@@ -234,6 +236,28 @@ OPERATIONS = (
             ("progress", BuildView),
             ("service", ServiceView),
         ),
+    ),
+    Operation(
+        "versions",
+        "GET",
+        "/v1/versions",
+        "Registered versions by name and number.",
+        VersionPage,
+        parameters=(
+            Parameter("name", "only those of this name"),
+            Parameter("archived", "archived ones too", "flag"),
+            _AFTER,
+            _LIMIT,
+        ),
+        errors=(400,),
+    ),
+    Operation(
+        "version",
+        "GET",
+        "/v1/versions/{reference}",
+        "A registered version: NAME, NAME:VERSION or NAME@latest.",
+        VersionDetail,
+        errors=(404,),
     ),
     Operation("stats", "GET", "/v1/stats", "What was built, and what did not have to be.", StatsView),
     Operation("web", "POST", "/v1/web", "Open the web page; the link to it.", WebLink, errors=(503,)),

@@ -34,6 +34,7 @@ from envkiln.daemon.tuning import provide_threads, tune_collector
 from envkiln.daemon.view_cache import ViewCache
 from envkiln.daemon.watched_root import LookReport
 from envkiln.daemon.web_door import WebDoor
+from envkiln.daemon.workspace_watch import WorkspaceWatch
 
 Say = Callable[[list[Line]], None]
 
@@ -114,6 +115,7 @@ class Service:
                     group.create_task(parts.engine_watch.run()),
                     group.create_task(self._watch_roots()),
                     group.create_task(self._managed.run()),
+                    group.create_task(self._workspace.run()),
                 ]
                 if self._config.web_port:
                     await self._door.open()
@@ -141,6 +143,9 @@ class Service:
         views = ViewCache(self._build_of)
         self._tally = Tally(index.document(Tally.DOCUMENT), parts.history.seconds_of)
         self._disk_use = DiskUse(index.document(DiskUse.DOCUMENT), parts.logs.bytes_in_all, parts.records.note_document)
+        self._workspace = WorkspaceWatch(
+            self._config.workspace, parts.loop.post, self._service_changed, self._config.poll_interval_s
+        )
         self._door = WebDoor(self._web, self._paths.state / "token", self._config.web_port)
         self._notifier = Notifier(lambda problem: self.say([Line(problem, level=Level.WARNING)]))
         self.answers = ServiceAnswers(
@@ -150,6 +155,7 @@ class Service:
             tally=self._tally,
             disk_use=self._disk_use,
             door=self._door,
+            workspace=self._workspace,
             problems=self._problems,
         )
         self._managed = Managed(self._manager, self.answers)
@@ -165,7 +171,12 @@ class Service:
 
     def _problems(self) -> tuple[str, ...]:
         records = self._parts.records
-        return (*((records.problem,) if records.problem else ()), *self._reloader.problems, *self._notifier.problems)
+        return (
+            *((records.problem,) if records.problem else ()),
+            *self._workspace.problems,
+            *self._reloader.problems,
+            *self._notifier.problems,
+        )
 
     def _web(self) -> ASGIApp:
         from envkiln.daemon.web import web_routes  # noqa: PLC0415 -- templates are for those who ask for the page

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 
 import msgspec
@@ -26,14 +26,18 @@ from envkiln.daemon.messages import (
     RootView,
     ServiceView,
     StatsView,
+    VersionDetail,
+    VersionPage,
 )
 from envkiln.daemon.parts import Parts
 from envkiln.daemon.state import EVERYTHING, Environment, Phase
 from envkiln.daemon.tally import Tally
 from envkiln.daemon.version import VERSION
+from envkiln.daemon.version_views import version_by, version_page
 from envkiln.daemon.view_cache import ViewCache
 from envkiln.daemon.views import engine_view, image_view
 from envkiln.daemon.web_door import WebDoor
+from envkiln.daemon.workspace_watch import WorkspaceWatch
 
 _SETTLED = frozenset({Phase.READY, Phase.FAILED, Phase.INVALID, Phase.NAMED})
 
@@ -50,6 +54,7 @@ class ServiceAnswers:
         tally: Tally,
         disk_use: DiskUse,
         door: WebDoor,
+        workspace: WorkspaceWatch,
         problems: Callable[[], tuple[str, ...]],
     ) -> None:
         """`problems` says what is wrong with the service itself now."""
@@ -61,6 +66,7 @@ class ServiceAnswers:
         self._tally = tally
         self._disk_use = disk_use
         self._door = door
+        self._workspace = workspace
         self._started = time.time()
         self._changed = asyncio.Event()
 
@@ -167,6 +173,27 @@ class ServiceAnswers:
             log_bytes=log_bytes,
             disk=self._disk_use.samples,
         )
+
+    def versions(
+        self, *, name: str | None = None, archived: bool = False, after: str | None = None, limit: int = USUAL_PAGE
+    ) -> VersionPage:
+        page = version_page(
+            self._workspace.versions,
+            images=self._known_images,
+            name=name,
+            archived=archived,
+            after=after,
+            limit=limit,
+        )
+        return msgspec.structs.replace(page, problems=self._workspace.problems)
+
+    def version(self, reference: str) -> VersionDetail | None:
+        return version_by(reference, self._workspace.versions, images=self._known_images)
+
+    @property
+    def _known_images(self) -> Collection[str] | None:
+        state = self._parts.loop.state
+        return state.images.keys() if state.engine.listed else None
 
     def is_settled(self, id_: str) -> bool:
         state = self._parts.loop.state

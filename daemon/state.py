@@ -134,6 +134,8 @@ class State:
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Which environments claim an alias; the first by id owns it."""
+    registered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The tags that registered versions give an image, by its name."""
     progress: Mapping[str, ProgressView] = field(default_factory=dict)
     """How far the running builds are, by name, where that is known."""
     forced: frozenset[str] = frozenset()

@@ -29,6 +29,7 @@ from envkiln.daemon.events import (
     Problem,
     Progressed,
     Reconfigured,
+    Registered,
     Resumed,
     Tick,
 )
@@ -79,6 +80,7 @@ def _engine_connected(event: EngineConnected, draft: Draft) -> None:
     for alias, refusal in list(draft.refusals.items()):
         if refusal.problem.turn is Turn.SURROUNDINGS:
             del draft.refusals[alias]
+            draft.retag.add(refusal.name)
     draft.touched.update(draft.environments)
 
 
@@ -92,6 +94,7 @@ def _engine_lost(event: EngineLost, draft: Draft) -> None:
 def _images_listed(event: ImagesListed, draft: Draft) -> None:
     if draft.engine.connected and not draft.engine.listed:
         draft.engine = replace(draft.engine, listed=True)
+        draft.retag.update(draft.registered)
         draft.touched.update(draft.environments)
     for name in {**draft.images, **event.images}:
         image = event.images.get(name)
@@ -156,6 +159,7 @@ def _alias_set(event: AliasSet, draft: Draft) -> None:
                 draft.images[image.name] = replace(image, references=image.references | {event.alias})
             elif event.alias in image.references:
                 draft.images[image.name] = replace(image, references=image.references - {event.alias})
+                draft.retag.add(image.name)
     draft.touched.update(draft.claims.get(event.alias, ()))
 
 
@@ -216,6 +220,15 @@ def _reconfigured(event: Reconfigured, draft: Draft) -> None:
 
 
 @_note.register
+def _registered(event: Registered, draft: Draft) -> None:
+    by_image: dict[str, tuple[str, ...]] = {}
+    for tag, name in sorted(event.tags.items()):
+        by_image[name] = (*by_image.get(name, ()), tag)
+    draft.registered = by_image
+    draft.retag.update(by_image)
+
+
+@_note.register
 def _tick(event: Tick, draft: Draft) -> None:  # noqa: ARG001 -- a tick says nothing but the time
     now = draft.now.monotonic
     for name, failure in draft.failures.items():
@@ -224,6 +237,7 @@ def _tick(event: Tick, draft: Draft) -> None:  # noqa: ARG001 -- a tick says not
     for alias, refusal in list(draft.refusals.items()):
         if refusal.retry_at <= now:
             del draft.refusals[alias]
+            draft.retag.add(refusal.name)
             draft.touched.update(draft.claims.get(alias, ()))
     due = [reference for reference, base in draft.bases.items() if base.due <= now and not base.asking]
     if not due:

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from envkiln.cache.stored_definition import Candidate, Naming, Restless, candida
 from envkiln.cache.version_file import decode_version, encode_version
 from envkiln.cache.yaml_text import MAX_BYTES
 from envkiln.daemon.config import Config
+from envkiln.daemon.disk_tree import Fingerprint, fingerprint
 from envkiln.daemon.errors import UnknownEnvironment
 from envkiln.daemon.whole_file import TEMPORARY, replacing, write_whole
 
@@ -54,7 +56,7 @@ class Contents:
 
 
 class Workspace:
-    """The workspace in the directory `path`. Every call reads or writes the disk; nothing is remembered.
+    """The workspace in the directory `path`. Every call looks at the disk; what has not changed is not read again.
 
     Writes hold a lock and replace whole files, so a reader sees a version as a whole or not at all, and a process
     that is killed leaves nothing behind that counts.
@@ -62,6 +64,7 @@ class Workspace:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._known: dict[str, tuple[Fingerprint, RegisteredVersion]] = {}
 
     @classmethod
     def create(cls, path: Path) -> "Workspace":
@@ -234,6 +237,10 @@ class Workspace:
                 yield from _files_in(directory, f"{_VERSIONS}/{directory.name}")
 
     def _decoded(self, file: str) -> RegisteredVersion:
+        now = time.time_ns()
+        found = fingerprint(self.path / file)
+        if file in self._known and self._known[file][0] == found:
+            return self._known[file][1]
         with (self.path / file).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
         version = decode_version(data, file)
@@ -243,6 +250,8 @@ class Workspace:
                 file=file,
                 hint="take it back from git: a version is not renamed or copied by hand",
             )
+        if found is not None:
+            self._known[file] = (found.as_of(now), version)
         return version
 
 

@@ -23,7 +23,7 @@ BASE = ImageReference("base", "1")
 DIGEST = "sha256:" + "1" * 64
 NAMING = Naming(BASE, lambda _: DIGEST)
 CONDA = b"name: pytorch\ndependencies:\n- python=3.11\n"
-SECRET_V1 = """{"python": {"userManagedDependencies": true}, "docker": {"baseImage": "base:1"},
+WITH_VARIABLE = """{"python": {"userManagedDependencies": true}, "docker": {"baseImage": "base:1"},
 "environmentVariables": {"API_TOKEN": "hush-hush"}}"""
 V1 = b'{"name": "pytorch", "docker": {"baseImage": "base:1"}%s}'
 
@@ -112,7 +112,7 @@ def test_what_is_edited_by_hand_is_refused_when_it_is_used() -> None:
         ("env.yml", "# https://me:hush@pypi.example/\ndependencies:\n- python=3.11\n", 1),
         ("env.yml", "dependencies:\n- python=3.11\nvariables:\n  API_TOKEN: hush-hush\n", 4),
         ("Dockerfile", "FROM base:1\nENV API_TOKEN=hush-hush\n", 2),
-        ("azureml_environment.json", SECRET_V1, 2),
+        ("azureml_environment.json", WITH_VARIABLE, 2),
     ],
 )
 def test_a_credential_is_refused_at_its_line_and_not_repeated(main: str, text: str, line: int) -> None:

@@ -202,10 +202,38 @@ def test_a_path_that_is_not_there_is_said(standing: Path, target: str) -> None:
 def test_head_is_answered_wherever_get_is(quiet: tuple[Path, FakeService], operation: Operation) -> None:
     standing, service = quiet
     path = operation.path.replace("{id}", "a").replace("{build}", service.builds().items[0].build)
+    path = path.replace("{reference}", "training")
     head = ask(standing, "HEAD", path)
     assert (head.status, head.body) == (200, b"")
     if path not in {"/v1/events", "/metrics"}:
         assert head.headers["content-type"] == get(standing, path).headers["content-type"]
+
+
+def test_registered_versions_come_in_pages_by_name_and_number(socket: Path, service: FakeService) -> None:
+    assert [it.reference for it in service.registered] == ["speech:1", "speech:2", "training:1"]
+
+    def references(query: str) -> list[str]:
+        return [it["reference"] for it in get(socket, f"/v1/versions?{query}").json["items"]]
+
+    assert references("") == ["speech:2", "training:1"]
+    assert references("archived=true") == ["speech:1", "speech:2", "training:1"]
+    assert references("archived=true&name=speech") == ["speech:1", "speech:2"]
+    first = get(socket, "/v1/versions?archived=true&limit=2").json
+    assert (first["total"], first["next"]) == (3, "speech:2")
+    assert references("archived=true&limit=2&after=speech:2") == ["training:1"]
+    assert references("after=absent") == []
+
+
+@pytest.mark.parametrize(("reference", "number"), [("speech", 2), ("speech@latest", 2), ("speech:1", 1)])
+def test_a_registered_version_has_its_files(socket: Path, reference: str, number: int) -> None:
+    version = get(socket, f"/v1/versions/{reference}").json
+    assert (version["version"], version["latest"], version["archived"]) == (number, number == 2, number == 1)
+    assert version["files"][0]["path"] == version["main"]
+
+
+@pytest.mark.parametrize("reference", ["absent", "speech:9", "speech:x", "speech@prod", "a%20b"])
+def test_a_version_that_is_not_registered_is_unknown(socket: Path, reference: str) -> None:
+    assert get(socket, f"/v1/versions/{reference}").status == 404
 
 
 @pytest.mark.parametrize("seconds", ["-1", "0", "0.05", "1e-3", "+.05"])

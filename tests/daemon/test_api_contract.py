@@ -37,7 +37,8 @@ def document() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         service = FakeService(Path(directory))
     builds = [build.build for build in service.builds(states=("built", "failed")).items]
-    known = {"id": ["team/nlp", "vision", "training"], "build": builds}
+    references = ["training", "speech:1", "speech@latest"]
+    known = {"id": ["team/nlp", "vision", "training"], "build": builds, "reference": references}
     made = openapi(OPERATIONS, VERSION)
     for path in made["paths"].values():
         for operation in path.values():

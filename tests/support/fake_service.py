@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 import uvicorn
 from starlette.types import ASGIApp
+from versions import version
 
 from envkiln.cache.names import IMAGE_PREFIX
 from envkiln.daemon.answers import USUAL_PAGE
@@ -39,7 +40,10 @@ from envkiln.daemon.messages import (
     Saved,
     ServiceView,
     StatsView,
+    VersionDetail,
+    VersionPage,
 )
+from envkiln.daemon.version_views import version_by, version_page
 
 NOW = 1_795_000_000.0
 """November 2026: the clock of the fake, which moves a second with every event."""
@@ -83,6 +87,11 @@ class FakeService:
         """(what, id) of every request to do something, looks too."""
         self.all: dict[str, EnvironmentView] = {}
         self.all_builds: dict[str, BuildView] = {}
+        self.registered = (
+            version("speech", 1, archived=True),
+            version("speech", 2),
+            version("training", 1, description="the first one"),
+        )
         self.engine = EngineView(connected=True, description="Docker Engine 20.10.24 (linux/amd64)")
         self.starting = False
         self.paused = False
@@ -283,6 +292,14 @@ class FakeService:
                 for age in range(12, -1, -1)
             ),
         )
+
+    def versions(
+        self, *, name: str | None = None, archived: bool = False, after: str | None = None, limit: int = USUAL_PAGE
+    ) -> VersionPage:
+        return version_page(self.registered, name=name, archived=archived, after=after, limit=limit)
+
+    def version(self, reference: str) -> VersionDetail | None:
+        return version_by(reference, self.registered)
 
     def is_settled(self, id_: str) -> bool:
         view = self.all.get(id_)
