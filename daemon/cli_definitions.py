@@ -63,8 +63,8 @@ def name(path: Path, root: Path | None, as_json: bool, **flags: Any) -> int:
 def render(path: Path, root: Path | None, output: Path, as_named: bool, **flags: Any) -> int:
     """Write the setup content of the environment at PATH, ready for `docker build`.
 
-    Example: envkiln render envs/pytorch -o /tmp/setup &&
-    cd /tmp/setup && docker build -f azureml-environment-setup/Dockerfile .
+    Example: envkiln render envs/pytorch -o setup && cd setup &&
+    docker build -f azureml-environment-setup/Dockerfile .
     """
     from envkiln.daemon.disk_tree import DigestCache, DiskTree
     from envkiln.daemon.write_content import write_content

@@ -39,7 +39,7 @@ def wait(environments: tuple[str, ...], any_: bool, timeout: float | None, as_js
 
     With --any one that is ready is enough. How far the builds are is told on standard error.
 
-    Example: envkiln wait pytorch --timeout 600 && docker run pytorch
+    Example: envkiln wait pytorch --timeout 600 && envkiln run pytorch -- python train.py
     """
     from envkiln.daemon.build_progress import BuildProgress
 
