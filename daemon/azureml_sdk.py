@@ -1,11 +1,13 @@
 """The Python API, shaped like azureml.core: change the import, and the rest of a script stays.
 
-    from envkiln.daemon.azureml_sdk import Environment
+    from envkiln.daemon.azureml_sdk import Environment, Workspace
 
 `docs/azureml-sdk.md` says, method by method, what is the same and what is not.
 """
 
+from envkiln.daemon.sdk_build import ImageBuildDetails
 from envkiln.daemon.sdk_conda import PYTHON_DEFAULT_VERSION, CondaDependencies
+from envkiln.daemon.sdk_details import DockerImageDetails
 from envkiln.daemon.sdk_docker import (
     DEFAULT_CPU_IMAGE,
     DEFAULT_GPU_IMAGE,
@@ -30,6 +32,7 @@ from envkiln.daemon.sdk_sections import (
     SparkPackage,
     SparkSection,
 )
+from envkiln.daemon.sdk_workspace import Workspace
 
 __all__ = [
     "DEFAULT_CPU_IMAGE",
@@ -41,11 +44,13 @@ __all__ = [
     "ContainerRegistry",
     "DatabricksSection",
     "DockerBuildContext",
+    "DockerImageDetails",
     "DockerImagePlatform",
     "DockerSection",
     "EggLibrary",
     "Environment",
     "EnvironmentReference",
+    "ImageBuildDetails",
     "JarLibrary",
     "MavenLibrary",
     "PyPiLibrary",
@@ -57,4 +62,5 @@ __all__ = [
     "SparkPackage",
     "SparkSection",
     "UserErrorException",
+    "Workspace",
 ]

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from envkiln.daemon.sdk_errors import UserErrorException
 from envkiln.daemon.sdk_packages import is_option, is_python, merged, option_name, pip_name, python_version
-from envkiln.daemon.sdk_specification import default_specification, read_specification
+from envkiln.daemon.sdk_specification import default_specification, read_specification, specification_text
 
 PYTHON_DEFAULT_VERSION = "3.10.18"
 _FIND_LINKS = "https://pypi.python.org/simple/index.html"
@@ -100,10 +98,7 @@ class CondaDependencies:
 
     def serialize_to_string(self) -> str:
         """Return it as YAML."""
-        text: str = yaml.safe_dump(
-            self._value, sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 30
-        )
-        return text
+        return specification_text(self._value)
 
     # Changing it
 

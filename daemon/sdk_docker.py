@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 from envkiln.daemon.sdk_element import Element, logger
 from envkiln.daemon.sdk_errors import UserErrorException
@@ -23,6 +23,15 @@ _DEPRECATED = {
         "when it is available. It will be removed in a future release."
     ),
 }
+
+
+def dockerfile_text(dockerfile: str | Path | TextIO) -> str:
+    """Return the text of a Dockerfile that is given as an open file, as a path, or as it is."""
+    if hasattr(dockerfile, "read"):
+        return str(dockerfile.read())
+    if isinstance(dockerfile, Path) or ("\n" not in dockerfile and Path(dockerfile).is_file()):
+        return Path(dockerfile).read_text(encoding="utf-8")
+    return dockerfile
 
 
 @dataclass(eq=False)

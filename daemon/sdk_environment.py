@@ -6,18 +6,24 @@ method.
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from envkiln.daemon import sdk_registered as registered
+from envkiln.daemon.sdk_build import ImageBuildDetails, build_here
 from envkiln.daemon.sdk_conda import PYTHON_DEFAULT_VERSION, CondaDependencies
-from envkiln.daemon.sdk_docker import ContainerRegistry, DockerBuildContext, DockerSection
+from envkiln.daemon.sdk_details import DockerImageDetails, image_details
+from envkiln.daemon.sdk_docker import ContainerRegistry, DockerBuildContext, DockerSection, dockerfile_text
 from envkiln.daemon.sdk_element import Element, from_plain, logger
 from envkiln.daemon.sdk_errors import UserErrorException
 from envkiln.daemon.sdk_exported import export_conda_environment
 from envkiln.daemon.sdk_json import as_plain, read_base_dockerfile, read_directory, with_defaults, write_directory
+from envkiln.daemon.sdk_labels import label_version
 from envkiln.daemon.sdk_sections import DatabricksSection, PythonSection, RSection, SparkSection
+from envkiln.daemon.sdk_wheels import add_wheel
+from envkiln.daemon.sdk_workspace import Workspace
 
 _SECTIONS: dict[str, type[Element]] = {
     "docker": DockerSection,
@@ -122,7 +128,7 @@ class Environment(Element):
         """Return the environment of a Dockerfile: a file, its path or its text."""
         made = _with_python(name, conda_specification, pip_requirements)
         made.docker.base_image = None
-        made.docker.base_dockerfile = _dockerfile_text(dockerfile)
+        made.docker.base_dockerfile = dockerfile_text(dockerfile)
         return made
 
     @staticmethod
@@ -142,6 +148,72 @@ class Environment(Element):
         made = Environment(name)
         made.python.conda_dependencies = CondaDependencies.from_text(text, conda_environment_name)
         return made
+
+    # In a workspace
+
+    def register(self, workspace: Workspace) -> "Environment":
+        """Register the environment and return it as the workspace has it, with its version.
+
+        What has not changed since the latest version keeps that version.
+        """
+        if not self.name:
+            raise UserErrorException(_NO_NAME, hint="set the name of the environment")
+        version = registered.register(workspace, as_plain(self))
+        return Environment._from_plain(registered.plain_of(workspace, version))
+
+    @staticmethod
+    def get(workspace: Workspace, name: str, version: str | None = None, label: str | None = None) -> "Environment":
+        """Return a registered environment: the latest, or that of a version or a label."""
+        found = registered.find(workspace, name, version, label)
+        return Environment._from_plain(registered.plain_of(workspace, found))
+
+    @staticmethod
+    def list(workspace: Workspace) -> dict[str, "Environment"]:
+        """Return the latest version of every environment, by name."""
+        found = registered.all_latest(workspace)
+        return {it.name: Environment._from_plain(registered.plain_of(workspace, it)) for it in found}
+
+    @staticmethod
+    def label(workspace: Workspace, name: str, version: str, labels: Iterable[str]) -> None:
+        """Give labels to a registered version; a label that another version has moves to this one."""
+        found = registered.find(workspace, name, version)
+        label_version(workspace, name, found.version, labels)
+
+    @staticmethod
+    def add_private_pip_wheel(workspace: Workspace, file_path: str | Path, exist_ok: bool = False) -> str:
+        """Keep a wheel in the workspace; return its URL, for `add_pip_package`."""
+        return add_wheel(workspace, file_path, exist_ok=exist_ok)
+
+    def get_image_details(self, workspace: Workspace) -> DockerImageDetails:
+        """Return what is known of the image of the registered environment, before anything is built."""
+        return image_details(workspace, registered.find(workspace, str(self.name), self.version))
+
+    def build(self, workspace: Workspace, image_build_compute: str | None = None) -> ImageBuildDetails:
+        """Start to build the image of the registered environment, on this machine, and push it where a registry is.
+
+        `image_build_compute` is not used. An environment that is not registered is registered first.
+        """
+        del image_build_compute
+        try:
+            version = registered.find(workspace, str(self.name), self.version)
+        except UserErrorException:
+            logger.warning("Building a non-registered environment is not supported. Registering environment.")
+            version = registered.register(workspace, as_plain(self))
+        return ImageBuildDetails(workspace, version)
+
+    def build_local(self, workspace: Workspace, platform: str | None = None, **kwargs: Any) -> None:
+        """Make the image (`useDocker=True`) or the conda environment of the registered environment on this machine.
+
+        With `pushImageToWorkspaceAcr=True` the image is pushed to the first registry of the settings. `platform` is
+        not used: what is built is for Linux.
+        """
+        del platform
+        build_here(
+            workspace,
+            registered.find(workspace, str(self.name), self.version),
+            use_docker=kwargs.get("useDocker", self.docker.enabled),
+            push=kwargs.get("pushImageToWorkspaceAcr", False),
+        )
 
     # Saved and loaded
 
@@ -196,6 +268,9 @@ class EnvironmentReference(Element):
     name: str | None = None
     version: str | None = None
 
+    def get_environment(self, workspace: Workspace) -> Environment:
+        return Environment.get(workspace, str(self.name), self.version)
+
     def __repr__(self) -> str:
         return json.dumps({"name": self.name, "version": self.version}, sort_keys=True, indent=4)
 
@@ -212,11 +287,3 @@ def _with_python(name: str, conda_specification: str | Path | None, pip_requirem
     made = Environment(name)
     made.python.user_managed_dependencies = True
     return made
-
-
-def _dockerfile_text(dockerfile: str | Path | TextIO) -> str:
-    if hasattr(dockerfile, "read"):
-        return str(dockerfile.read())
-    if isinstance(dockerfile, Path) or ("\n" not in dockerfile and Path(dockerfile).is_file()):
-        return Path(dockerfile).read_text(encoding="utf-8")
-    return dockerfile

@@ -1,6 +1,8 @@
 """The errors of the Python API: the classes that azureml.core raises, with its messages (FACTS §2)."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from envkiln.cache.errors import EnvkilnError, Turn
 
@@ -28,3 +30,17 @@ class BuildFailedException(AzureMLException):
     def __init__(self, message: str, *, hint: str | None = None, turn: Turn = Turn.USER) -> None:
         super().__init__(message, hint=hint)
         self.turn = turn
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what envkiln raises inside as an error of the API, with the same hint and turn."""
+    try:
+        yield
+    except AzureMLException:
+        raise
+    except EnvkilnError as error:
+        kind = UserErrorException if error.turn is Turn.USER else AzureMLException
+        raised = kind(str(error), hint=error.hint)
+        raised.turn = error.turn
+        raise raised from error

@@ -1,6 +1,9 @@
 """The conda specification of the v1 client: its default one, and one that is read (FACTS §2.2, §2.3)."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import yaml
 
 from envkiln.cache.errors import DefinitionError
 from envkiln.cache.format_conda import KEYS
@@ -36,3 +39,11 @@ def read_specification(data: bytes, source: str) -> dict[str, Any]:
         message = "Environment error: `dependencies` and `pip` must be lists"
         raise UserErrorException(message, hint=f"{source}: write each package on a line of its own, after `- `")
     return value
+
+
+def specification_text(value: Mapping[str, Any]) -> str:
+    """Return a specification as YAML, its keys in the order that they have."""
+    text: str = yaml.safe_dump(
+        dict(value), sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 30
+    )
+    return text

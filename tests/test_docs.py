@@ -239,3 +239,12 @@ def test_the_tests_that_the_page_about_reliability_names_exist() -> None:
     for file, test in named:
         (path,) = (PROJECT / "tests").rglob(f"{file}.py")
         assert re.search(rf"def {test}\(", path.read_text()), f"{file}: {test}"
+
+
+def test_the_page_about_the_python_api_names_a_test_for_each_row() -> None:
+    tests = {path.name: path.read_text() for path in (PROJECT / "tests").glob("*/test_*.py")}
+    rows = table(TEXTS["docs/azureml-sdk.md"], "Azure ML")
+    assert rows
+    for row in rows:
+        file, _, name = row[2].rstrip("|` ").partition("::")
+        assert f"def {name}(" in tests.get(file, ""), row

@@ -7,6 +7,7 @@ from environment_cases import (
     built_from_context,
     cloned,
     context_of_directory,
+    image_details,
     loaded,
     made,
     made_of_open_file,
@@ -103,6 +104,17 @@ def test_save_to_directory(azureml_core: Witness, overwrite: bool | None) -> Non
 
 def test_load_from_directory(azureml_core: Witness) -> None:
     same_as_ours(azureml_core, [(loaded, [files]) for files in LOADED])
+
+
+def test_image_details(azureml_core: Witness) -> None:
+    registry = {"address": "example.azurecr.io", "username": "username", "password": "hidden"}
+    details: dict[str, Any] = {
+        "imageExistsInRegistry": True,
+        "dockerImage": {"name": "azureml/azureml_x", "registry": registry},
+        "pythonEnvironment": {"interpreterPath": "/p", "condaEnvironmentPath": "/e", "condaEnvironmentName": "n"},
+        "ingredients": {"dockerfile": "FROM base"},
+    }
+    same_as_ours(azureml_core, [(image_details, [it]) for it in (details, {**details, "ingredients": None})])
 
 
 def test_each_loads_what_the_other_has_saved(azureml_core: Witness) -> None:

@@ -1,0 +1,134 @@
+"""The image of a registered version: there already, made by the running service, or built here (FACTS §2.7)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envkiln.cache.definition import EnvironmentDefinition
+from envkiln.cache.errors import EnvkilnError
+from envkiln.cache.identity import Identity
+from envkiln.cache.redact import redact
+from envkiln.cache.registered_version import RegisteredVersion
+from envkiln.daemon.builder import BuildRequest
+from envkiln.daemon.builders import BuilderSettings, choose_builder
+from envkiln.daemon.client import Client
+from envkiln.daemon.config import EnvironmentSettings
+from envkiln.daemon.engine import Engine
+from envkiln.daemon.events import BuildEnded, Ending, SetAlias
+from envkiln.daemon.hands import set_alias
+from envkiln.daemon.labels import labels_for
+from envkiln.daemon.logs import LogFiles
+from envkiln.daemon.obtain import Obtainer
+from envkiln.daemon.registry import NoRegistry
+from envkiln.daemon.sdk_apart import run_apart
+from envkiln.daemon.sdk_errors import BuildFailedException, UserErrorException
+from envkiln.daemon.sdk_registered import definition_of, tree_of
+from envkiln.daemon.sdk_workspace import Workspace
+from envkiln.daemon.version_views import tag_of
+
+_AT_A_TIME_S = 30.0
+_GOING_ON = ("queued", "building", "resolving")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an image is made from, and how."""
+
+    definition: EnvironmentDefinition
+    identity: Identity
+    settings: EnvironmentSettings
+
+
+def ensure_image(workspace: Workspace, version: RegisteredVersion, say: Say) -> None:
+    """See to it that the engine has the image of a version, under its name and the version's tag.
+
+    A running service that builds the same name is waited for. Raises BuildFailedException, whose hint says why and
+    where the log is.
+    """
+    workspace.paths.ensure()
+    definition, identity = definition_of(workspace, version)
+    settings = workspace.config.for_environment(workspace.root, version.name)
+    wanted = _Wanted(definition, identity, settings)
+    engine = Engine(workspace.config.docker_host)
+    if not _made_by_service(workspace, identity.image, say):
+        log = LogFiles(workspace.paths.logs).new(identity.image, time.time())
+        ended = run_apart(_obtain(workspace, version, wanted, engine, log, say))
+        _judge(ended, log)
+        if ended.ending is Ending.FOUND:
+            say(f"Materialized image found on target: {identity.image}")
+    tagged = set_alias(engine, SetAlias(tag_of(version), identity.image))
+    if tagged.problem is not None:
+        raise BuildFailedException(tagged.problem.message, hint=tagged.problem.hint, turn=tagged.problem.turn)
+
+
+def _made_by_service(workspace: Workspace, image: str, say: Say) -> bool:
+    """Return whether the running service knows the image and has it, waited for while it is on its way."""
+    client = Client(workspace.paths.socket)
+    try:
+        known = client.environments(name=image)
+        if not known:
+            return False
+        id_ = str(known[0]["environment"])
+        view: dict[str, Any] | None = client.wait(id_, 0.0)
+        while view is not None and view["image"] == image and view["state"] in _GOING_ON and not view["paused"]:
+            say(f"{id_}: {view['state']} by the service")
+            view = client.wait(id_, _AT_A_TIME_S)
+    except EnvkilnError:
+        # No service, or one that cannot say: the locks and the engine are enough to do it here.
+        return False
+    return view is not None and view["image"] == image and view["state"] == "ready"
+
+
+async def _obtain(
+    workspace: Workspace, version: RegisteredVersion, wanted: _Wanted, engine: Engine, log: Path, say: Say
+) -> BuildEnded:
+    settings, config = wanted.settings, workspace.config
+
+    def begun(request: BuildRequest) -> Path:
+        say(f"Materialized image not found on target: {request.identity.image}")
+        return log
+
+    builder = choose_builder(
+        BuilderSettings(
+            kind=settings.builder,
+            engine_url=config.docker_host,
+            buildx_builder=settings.buildx_builder,
+            docker_config=config.docker_config,
+            time_limit_s=settings.time_limit_s or None,
+            silence_limit_s=settings.silence_limit_s or None,
+        ),
+        None,
+        begun,
+    )
+    request = BuildRequest(
+        wanted.definition,
+        wanted.identity,
+        tree_of(workspace, version),
+        labels_for(wanted.definition, wanted.identity, resolved="@" in (version.base_image or "")),
+        settings.build_options(),
+    )
+    obtainer = Obtainer(engine, NoRegistry(), workspace.paths.state / "locks")
+    return await obtainer.obtain(builder, request, say)
+
+
+def _judge(ended: BuildEnded, log: Path) -> None:
+    if ended.ending in (Ending.BUILT, Ending.FOUND):
+        return
+    problem = ended.problem
+    hints = [redact(problem.message), problem.hint or ""] if problem else []
+    hints += [f"log: {log}"] if log.exists() else []
+    message = "Building environment failed with exit code: 1"
+    raise BuildFailedException(
+        message, hint="\n".join(filter(None, hints)), **({"turn": problem.turn} if problem else {})
+    )
+
+
+def push_image(workspace: Workspace, version: RegisteredVersion, say: Say) -> None:
+    """See to it that the first registry of the settings has the image; raises UserErrorException without one."""
+    if not workspace.has_registry:
+        message = f"there is no registry to push {version.image} to"
+        raise UserErrorException(message, hint="set `registries` in the configuration")
+    say(f"Pushing {version.image}")
