@@ -36,6 +36,8 @@ COMMANDS = {
     "versions": "cli_versions",
     "show": "cli_versions",
     "archive": "cli_register",
+    "export": "cli_export",
+    "checkout": "cli_export",
     "completion": "cli_completion",
     "config": "cli_config",
 }

@@ -1,4 +1,4 @@
-"""`register`, `versions`, `show` and `archive`: what they print, and what they end with."""
+"""The commands about registered versions: what they print and write, and what they end with."""
 
 import json
 from collections.abc import Callable
@@ -158,3 +158,71 @@ def test_an_unknown_digest_is_said_and_the_version_stands(
     assert code == 0
     assert out.startswith("pytorch:1 registered")
     assert "the digest of base:1 is not known" in err
+
+
+def test_a_checkout_has_the_files_as_they_were_registered(run: Run, envs: Path, tmp_path: Path) -> None:
+    text = "# why\n" + (envs / "pytorch" / "env.yml").read_text()
+    (envs / "pytorch" / "env.yml").write_text(text)
+    image = json.loads(run("register", envs / "pytorch", "--json")[1])["image"]
+    save(envs, "scipy")
+    run("register", envs / "pytorch")
+    code, out, _ = run("checkout", "pytorch:1", tmp_path / "back")
+    assert (code, out) == (0, f"pytorch:1 in {tmp_path}/back/env.yml\n")
+    assert (tmp_path / "back" / "env.yml").read_text() == text
+    assert json.loads(run("name", tmp_path / "back", "--json")[1])["image"] == image
+    again = json.loads(run("register", tmp_path / "back", "--name", "pytorch", "--json")[1])
+    assert (again["reference"], again["image"]) == ("pytorch:3", image)
+
+
+def test_a_checkout_without_a_directory_is_called_like_the_environment(
+    run: Run, envs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run("register", envs / "pytorch", "--name", "mine")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert run("checkout", "mine")[1] == "mine:1 in mine/env.yml\n"
+
+
+def test_a_build_context_is_checked_out_with_its_modes_and_links(run: Run, envs: Path, tmp_path: Path) -> None:
+    source = envs / "web"
+    (source / "empty").mkdir(parents=True)
+    (source / "Dockerfile").write_text("FROM base:1\nCOPY . /\n")
+    (source / "run.sh").write_text("#!/bin/sh\n")
+    (source / "run.sh").chmod(0o755)
+    (source / "data.bin").write_bytes(b"\0\xff")
+    (source / "link").symlink_to("data.bin")
+    image = json.loads(run("register", source, "--json")[1])["image"]
+    assert run("checkout", "web", tmp_path / "back")[0] == 0
+    assert json.loads(run("name", tmp_path / "back", "--json")[1])["image"] == image
+    assert (tmp_path / "back" / "data.bin").read_bytes() == b"\0\xff"
+    code, out, _ = run("export", "web", "-o", tmp_path / "v2")
+    assert (code, out) == (0, f"web:1 in {tmp_path}/v2/environment.yml\n")
+    assert json.loads(run("name", tmp_path / "v2", "--json")[1])["image"] == image
+
+
+@pytest.mark.parametrize("target", ["v1", "v2", "conda"])
+def test_an_export_is_read_with_the_name_that_was_registered(run: Run, envs: Path, tmp_path: Path, target: str) -> None:
+    image = json.loads(run("register", envs / "pytorch", "--json")[1])["image"]
+    assert run("export", "pytorch:1", "--to", target, "-o", tmp_path / "out")[0] == 0
+    assert json.loads(run("name", tmp_path / "out", "--json")[1])["image"] == image
+
+
+def test_an_export_of_one_file_is_printed(run: Run, envs: Path) -> None:
+    run("register", envs / "pytorch")
+    assert run("export", "pytorch", "--to", "conda") == (
+        0,
+        "dependencies:\n- python=3.11\n- numpy\nname: pytorch\n",
+        "",
+    )
+    code, _, err = run("export", "pytorch", "--to", "v1")
+    assert code == 2
+    assert "-o DIRECTORY" in err
+
+
+def test_nothing_is_written_into_a_directory_with_files(run: Run, envs: Path) -> None:
+    run("register", envs / "pytorch")
+    for command in (("checkout", "pytorch", envs), ("export", "pytorch", "-o", envs)):
+        code, _, err = run(*command)
+        assert code == 1
+        assert "is not an empty directory" in err
+    assert sorted(path.name for path in envs.iterdir()) == ["pytorch"]
