@@ -28,7 +28,9 @@ def absence(before: Snapshot | None, after: Snapshot, earlier: Place | None, lat
     if earlier != later:
         return f"{after.root}: the watched directory changed its place while it was looked at (it is looked at again)"
     there = after.listings[""]
-    if before is None or not before.environments or there.problem or there.directories or there.candidates:
+    if there.problem:
+        return there.problem
+    if before is None or not before.environments or there.directories or there.candidates:
         return None
     old = before.listings.get("")
     # Only the mount point is left. Devices have other numbers after a restart of the machine, but then with files.

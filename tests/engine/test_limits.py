@@ -22,11 +22,12 @@ def problems(world: World) -> str:
 
 def test_too_few_watches_for_the_directories(make_world: MakeWorld) -> None:
     """The real limit of the kernel, in a namespace of its own, where it may be lowered."""
-    world = make_world(build=False, poll_interval_s=0.2)
+    world = make_world(build=False)
     for number in range(8):
         world.write(f"{number}/Dockerfile", world.dockerfile())
     limited = 'echo 4 > /proc/sys/user/max_inotify_watches; exec "$@"'
-    world.up(through=("unshare", "--user", "--map-root-user", "sh", "-c", limited, "sh"))
+    through = ("unshare", "--user", "--map-root-user", "sh", "-c", limited, "sh")
+    world.up(through=through, environ={"ENVKILN_POLL_INTERVAL_S": "0.2"})
     until(lambda: "sudo sysctl fs.inotify.max_user_watches=1048576" in problems(world), lambda: problems(world))
     service = world.service()
     assert service is not None
@@ -82,14 +83,9 @@ def test_a_checkout_that_switches_ten_thousand_files(make_world: MakeWorld) -> N
     world = make_world(build=False)
     count = 10_000
     _git(world.root, "init", "--quiet")
-    for branch in ("one", "two"):
-        for number in range(count):
-            file = world.root / f"{number // 100:02}" / f"{number % 100:02}" / "env.yml"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"dependencies: [python=3.11, {branch}={number}]\n")
-        _git(world.root, "checkout", "--quiet", "-b", branch)
-        _git(world.root, "add", "--all")
-        _git(world.root, "-c", "user.name=x", "-c", "user.email=x@x", "commit", "--quiet", "--message", branch)
+    history = "".join(_commit(branch, count) for branch in ("one", "two"))
+    _git(world.root, "fast-import", "--quiet", given=history)
+    _git(world.root, "checkout", "--quiet", "two")
     world.up()
     two = until(lambda: _names(world, count), world.output, 120)
     _git(world.root, "checkout", "--quiet", "one")
@@ -110,6 +106,15 @@ def _other(names: dict[str, str], before: dict[str, str]) -> dict[str, str]:
     return names if names and not set(names.values()) & set(before.values()) else {}
 
 
-def _git(directory: Path, *words: str) -> None:
+def _commit(branch: str, count: int) -> str:
+    """Return a commit with an environment in each of `count` directories, as git fast-import reads it."""
+    lines = [f"commit refs/heads/{branch}", "committer x <x@x> 0 +0000", "data 0", ""]
+    for number in range(count):
+        text = f"dependencies: [python=3.11, {branch}={number}]\n"
+        lines += [f"M 644 inline {number // 100:02}/{number % 100:02}/env.yml", f"data {len(text)}", text]
+    return "\n".join(lines) + "\n"
+
+
+def _git(directory: Path, *words: str, given: str = "") -> None:
     environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    subprocess.run(["git", *words], cwd=directory, env=environ, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["git", *words], cwd=directory, env=environ, check=True, input=given, text=True)
