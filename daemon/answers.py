@@ -84,6 +84,14 @@ class Answers(Protocol):
 
     def request_build(self, id_: str) -> None: ...
 
+    def need_image(self, id_: str) -> None:
+        """Somebody is about to use its image: it is pulled if it is only in a registry."""
+        ...
+
+    def request_push(self, id_: str) -> None:
+        """Push its image, if it is ready, whatever the settings are."""
+        ...
+
     def cancel(self, id_: str) -> None:
         """End the build of an environment, running or queued; it stays so until it is saved or asked for again."""
         ...

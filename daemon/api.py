@@ -69,6 +69,7 @@ class _Handlers:
             "environments": self._environments,
             "environment": self._environment,
             "build": self._asking(answers.request_build),
+            "push": self._asking(answers.request_push),
             "cancel": self._asking(answers.cancel),
             "pause": self._asking(answers.pause),
             "resume": self._asking(answers.resume),
@@ -100,6 +101,8 @@ class _Handlers:
     async def _environment(self, _request: Request, id_: str, query: Query) -> Response:
         if "wait" in query:
             await self._answers.look(id_)
+            self._answers.need_image(id_)
+            await self._answers.applied()
             await self._settled(id_, min(max(0.0, query["wait"]), LONGEST_WAIT_S))
         detail = await self._answers.detail(id_)
         if detail is None:

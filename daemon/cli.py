@@ -26,6 +26,7 @@ COMMANDS = {
     "images": "cli_history",
     "stats": "cli_history",
     "events": "cli_history",
+    "push": "cli_actions",
     "cancel": "cli_actions",
     "pause": "cli_actions",
     "resume": "cli_actions",

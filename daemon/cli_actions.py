@@ -1,7 +1,8 @@
-"""`cancel`, `pause`, `resume` and `rescan`: what a running service is told to do."""
+"""`cancel`, `push`, `pause`, `resume` and `rescan`: what a running service is told to do."""
 
 import json
 import os
+import time
 from collections.abc import Callable
 
 import click
@@ -13,6 +14,8 @@ from envkiln.daemon.knowledge import find_running
 from envkiln.daemon.marks import totals
 from envkiln.daemon.paths import paths_from
 from envkiln.daemon.text import one_line
+
+_LOOK_AGAIN_S = 0.2
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object per answer, each on one line.")
 
@@ -33,6 +36,34 @@ def cancel(environments: tuple[str, ...], as_json: bool) -> int:
             continue
         _say(id_, client.cancel(id_), as_json=as_json)
     return ExitCode.DONE
+
+
+@click.command()
+@click.argument("environments", type=ENVIRONMENT, nargs=-1, required=True, metavar="ENVIRONMENT...")
+@_json
+def push(environments: tuple[str, ...], as_json: bool) -> int:
+    """Push the image of each ENVIRONMENT to the first registry, whatever the setting `push` says.
+
+    Returns when the images stand there. One that is there already stays.
+
+    Example: envkiln push pytorch
+    """
+    client = _client()
+    code = ExitCode.DONE
+    for id_ in _ids(client, environments):
+        view = client.push(id_)
+        while view is not None and view["pushing"]:
+            time.sleep(_LOOK_AGAIN_S)
+            view = client.environment(id_)
+        pushed = view is not None and view["registry"] is not None and view["image_id"] is not None
+        if pushed and view is not None and not as_json:
+            click.echo(f"{one_line(id_)}: {view['registry']}@{view['digest']}")
+            continue
+        _say(id_, view, as_json=as_json)
+        for warning in () if view is None or as_json else view["warnings"]:
+            click.echo(f"  {one_line(warning)}", err=True)
+        code = code if pushed else ExitCode.SURROUNDINGS
+    return code
 
 
 @click.command()

@@ -187,6 +187,8 @@ def _images_of_index(paths: Paths) -> tuple[list[dict[str, Any]], float | None]:
                 "size": view["image_size"] or 0,
                 "created": view["image_created"] or 0.0,
                 "digest": view["digest"],
+                "registry": view["registry"],
+                "pushing": False,
                 "environments": [],
             },
         )

@@ -2,7 +2,7 @@
 
 import click
 
-from envkiln.daemon.cli_shared import json_option, say_down, say_troubles
+from envkiln.daemon.cli_shared import json_option, say_down, say_troubles, settled
 from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.knowledge import find_environment
@@ -20,6 +20,8 @@ def image(environment: str, last_good: bool, as_json: bool) -> int:
     """
     found = find_environment(environment)
     view = found.detail
+    if found.client is not None and not last_good and view["state"] == "ready" and not view["image_id"]:
+        view = settled(found.client, found.id)  # only a registry has it
     name = view["last_good"] if last_good else view["image"] if view["state"] == "ready" else None
     if name is None:
         click.echo(f"{one_line(found.id)}: {view['state']}: {one_line(view['reason'])}", err=True)

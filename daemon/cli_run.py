@@ -9,12 +9,12 @@ import click
 from click.types import StringParamType
 
 from envkiln.cache.errors import EnvkilnError, Turn
-from envkiln.daemon.cli_shared import say_down, say_hint
+from envkiln.daemon.cli_shared import say_down, say_hint, settled
 from envkiln.daemon.client import Client, ServiceDown
 from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.containers import RunOptions, docker_run
 from envkiln.daemon.errors import UnknownEnvironment
-from envkiln.daemon.knowledge import Found, View, find_environment
+from envkiln.daemon.knowledge import Found, find_environment
 from envkiln.daemon.paths import paths_from
 from envkiln.daemon.text import one_line
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.shell_completion import CompletionItem
-
-_AT_A_TIME_S = 0.5
-"""So often the progress of a build is shown."""
-_SETTLED = ("ready", "named", "failed", "invalid")
 
 
 class NoDocker(EnvkilnError):  # noqa: N818 -- what it is
@@ -155,7 +151,8 @@ def _image(environment: str, *, last_good: bool) -> str:
     """Return the name of the image to run, when it is there; raises NoImage."""
     found = _find(environment)
     if last_good or found.client is None:
-        name = found.detail["last_good"] or (found.detail["image"] if found.detail["state"] == "ready" else None)
+        here = found.detail["state"] == "ready" and found.detail["image_id"]
+        name = found.detail["last_good"] or (found.detail["image"] if here else None)
         if found.client is None:
             say_down(found.age)
         if name is None:
@@ -163,7 +160,7 @@ def _image(environment: str, *, last_good: bool) -> str:
         if found.client is None:
             click.echo(f"this is the last image that was ready: {name}", err=True)
         return str(name)
-    view = _settled(found.client, found.id)
+    view = settled(found.client, found.id)
     if view["state"] == "ready":
         return str(view["image"])
     click.echo(f"{one_line(found.id)}: {view['state']}: {one_line(view['reason'])}", err=True)
@@ -184,19 +181,3 @@ def _find(environment: str) -> Found:
         else:
             return find_environment(environment)
         raise
-
-
-def _settled(client: Client, id_: str) -> View:
-    """Return the view when nothing more will happen by itself; what is waited for is told on standard error."""
-    from envkiln.daemon.build_progress import BuildProgress
-
-    wait_s = 0.0
-    with BuildProgress(client) as progress:
-        while True:
-            view = client.wait(id_, wait_s)
-            if view is None:
-                raise UnknownEnvironment(f"{one_line(id_)} is gone")
-            if view["state"] in _SETTLED:
-                return view
-            progress.show([id_])
-            wait_s = _AT_A_TIME_S

@@ -143,6 +143,17 @@ def sentence(view: View, build: View | None, now: float) -> str:
     return f"{text}: {reason}" if reason else text
 
 
+def _registry(view: View) -> str | None:
+    """Return where an image stands besides the engine."""
+    if view["pushing"]:
+        return "being pushed"
+    if view["registry"] is None:
+        return None
+    here = "" if view["image_id"] else "; not in the engine"
+    layers = view["registry_layers"]
+    return f"{view['registry']}, {size(view['registry_size'])} in {layers} layer{'s' * (layers != 1)}{here}"
+
+
 def _details(view: View) -> str:
     now = time.time()
     build = next((it for it in view["builds"] if it["state"] == "running"), None)
@@ -161,6 +172,7 @@ def _details(view: View) -> str:
         ("image id", view["image_id"]),
         ("size", size(view["image_size"]) if view["image_size"] else None),
         ("digest", view["digest"]),
+        ("registry", _registry(view)),
         ("last good image", view["last_good"] if view["last_good"] != view["image"] else None),
         *(("changed", one_line(str(change))) for change in view["changes"]),
         *(("warning", one_line(str(warning))) for warning in view["warnings"]),

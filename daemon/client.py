@@ -98,6 +98,10 @@ class Client:
         """Ask for a build of an environment; its view, None when there is none of that id."""
         return self._ask("POST", f"{_of(id_)}/build")
 
+    def push(self, id_: str) -> View | None:
+        """Ask for a push of the image of an environment; its view, None when there is none of that id."""
+        return self._ask("POST", f"{_of(id_)}/push")
+
     def cancel(self, id_: str) -> View | None:
         """End the build of an environment; its view, None when there is none of that id."""
         return self._ask("POST", f"{_of(id_)}/cancel")

@@ -21,6 +21,7 @@ from envkiln.daemon.config_file import (
     unknown,
 )
 from envkiln.daemon.paths import FILE_NAME, STATE_VARIABLE
+from envkiln.daemon.registry_address import RegistryAddress
 from envkiln.daemon.root_list import root_labels, watched_roots
 from envkiln.daemon.settings import BY_NAME, SETTINGS, ConfigError, Scope, Setting, nearest
 
@@ -49,6 +50,8 @@ class EnvironmentSettings:
     https_proxy: str | None = field(repr=False)
     no_proxy: str | None
     ca_bundle: Path | None
+    pull: Literal["always", "when-needed", "never"] = "always"
+    push: Literal["never", "ready", "registered"] = "never"
     notify_on: tuple[str, ...] = ()
     notify_desktop: bool = True
     # Whoever has the URL of a webhook may write to it.
@@ -111,6 +114,8 @@ class Config:
     docker_host: str | None = field(repr=False)
     docker_config: Path | None
     workspace: Path | None
+    registries: tuple[RegistryAddress, ...]
+    trust_azureml_images: bool
     web_port: int
     stop_wait_s: float
     below: Layer = field(repr=False, compare=False)

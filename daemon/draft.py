@@ -6,6 +6,7 @@ from dataclasses import replace
 from envkiln.cache.identity import Identity, identify
 from envkiln.daemon.aliases import aliases_of
 from envkiln.daemon.events import (
+    Answer,
     CancelBuild,
     Effect,
     KnownImage,
@@ -17,6 +18,7 @@ from envkiln.daemon.events import (
     StartBuild,
 )
 from envkiln.daemon.judge import Facts, judge
+from envkiln.daemon.registry_step import consider_push, consult
 from envkiln.daemon.schedule import next_builds
 from envkiln.daemon.state import Base, Build, Environment, Phase, State, movable_base
 
@@ -43,6 +45,10 @@ class Draft:
         self.claims = dict(state.claims)
         self.registered = dict(state.registered)
         self.progress = dict(state.progress)
+        self.remote = dict(state.remote)
+        self.silent = set(state.silent)
+        self.pushes = dict(state.pushes)
+        self.needed = set(state.needed)
         self.forced = set(state.forced)
         self.paused = set(state.paused)
         self.touched: set[str] = set()
@@ -101,6 +107,11 @@ class Draft:
         self.queue.pop(name, None)
         self.failures.pop(name, None)
         self.forced.discard(name)
+        self.needed.discard(name)
+        self.forget_remote(name)
+        # One that runs ends by itself, and its end is heard.
+        if name in self.pushes and not self.pushes[name].pushing:
+            del self.pushes[name]
         build = self.builds.get(name)
         if build is not None and not build.cancelling:
             self.builds[name] = replace(build, cancelling=True)
@@ -130,6 +141,10 @@ class Draft:
         self.images[image.name] = image
         self.retag.add(image.name)
         self.seen[image.name] = seen
+        self.needed.discard(image.name)
+        remote = self.remote.get(image.name)
+        if remote is not None and remote.answer is not Answer.YES:
+            self.forget_remote(image.name)
 
     def ask(self, reference: str, base: Base) -> Base:
         self.effects.append(ResolveBase(reference))
@@ -140,6 +155,11 @@ class Draft:
         for environment in list(self.environments.values()):
             if str(movable_base(environment.sighting)) == reference:
                 self.place(environment.sighting, environment)
+
+    def forget_remote(self, name: str) -> None:
+        """What the registries said of `name` counts no more."""
+        self.remote.pop(name, None)
+        self.silent.discard(name)
 
     # Conclusions
 
@@ -154,6 +174,9 @@ class Draft:
             id_ = min(id_ for id_ in self.wanted[name] if self.environments[id_].phase is Phase.QUEUED)
             forced = name in self.forced
             self.builds[name] = Build(name, id_, self.now, forced)
+            remote = self.remote.get(name)
+            if remote is not None and remote.image is not None and not forced:
+                self.why[name] = f"pulls from {remote.image.repository}"
             self.effects.append(StartBuild(name, id_, forced))
         building = {id_ for name in started for id_ in self.wanted[name]}
         self.touched |= building
@@ -167,6 +190,8 @@ class Draft:
             self.builds,
             self.failures,
             self.forced,
+            self.remote,
+            self.needed,
             self.why,
             self.edited,
             self.engine.listed,
@@ -176,20 +201,23 @@ class Draft:
             environment = self.environments[id_]
             phase, reason = judge(environment, facts)
             since = environment.since if phase is environment.phase else self.now.wall
-            last_good = environment.wanted if phase is Phase.READY else environment.last_good
+            here = phase is Phase.READY and environment.wanted in self.images
+            last_good = environment.wanted if here else environment.last_good
             # Not `replace`, which takes three times as long: this is done for every environment at the start.
             derived = Environment(
                 environment.sighting, environment.identity, phase, since, reason, last_good, environment.aliases
             )
             self.environments[id_] = derived
             names.add(environment.wanted)
-            if phase is Phase.READY and self.engine.listed and environment.wanted is not None:
+            if here and self.engine.listed and environment.wanted is not None:
                 self._set_aliases(derived, environment.wanted)
+                consider_push(self, derived, environment.wanted)
         for name in names:
             if name is None:
                 continue
             if any(self.environments[id_].phase is Phase.QUEUED for id_ in self.wanted[name]):
                 self.queue.setdefault(name, self.now.wall)
+                consult(self, name)
             else:
                 self.queue.pop(name, None)
 
@@ -234,6 +262,10 @@ class Draft:
             claims=self.claims,
             registered=self.registered,
             progress=self.progress,
+            remote=self.remote,
+            silent=frozenset(self.silent),
+            pushes=self.pushes,
+            needed=frozenset(self.needed),
             forced=frozenset(self.forced),
             paused=frozenset(self.paused),
             changed=frozenset(self.touched),

@@ -5,7 +5,7 @@ import socket
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ EVENT_ACTIONS = ("tag", "untag", "delete", "pull", "load", "import")
 # How long a stopped `events` may hang on: two looks a second cost nothing measurable.
 _STOP_LOOK_S = 0.5
 _HISTORIES_KEPT = 20_000
+_TRANSFER_SILENCE_S = 300.0
+"""A registry may take its time over a large layer, about which the engine has nothing to say."""
 
 
 class Engine:
@@ -153,6 +155,22 @@ class Engine:
             if _familiar(name) == repository:
                 return digest
         return None
+
+    def transfer(
+        self,
+        what: str,
+        start: "Callable[[docker.APIClient], Iterable[Mapping[str, Any]]]",
+        receive: "Callable[[requests.Response], None]",
+    ) -> None:
+        """Let the engine pull or push as `start` asks it to, and return when that ended well.
+
+        `receive` gets the response, to interrupt it. Raises EngineRefused with what the engine says of the registry.
+        """
+        client = self.new_client(timeout_s=_TRANSFER_SILENCE_S)
+        with mapped(what, self._where(), registry=True), streaming(client, receive):
+            for message in start(client):
+                if "error" in message:
+                    raise EngineRefused(f"could not {what}: {message['error']}", status=500)
 
     def events(self, since: float | None, stop: threading.Event) -> Iterator[EngineEvent]:
         """Yield what happens to images, from `since` (inclusive, as far as the engine remembers) until `stop` is set.

@@ -158,6 +158,31 @@ class RegistryAnswered:
     retry_after_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ImageNeeded:
+    """Somebody is about to use the image of this environment: it has to be in the engine, not only in a registry."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushRequested:
+    """Somebody asks for a push of this environment's image, whatever the settings are."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushEnded:
+    """The image `image_id` of `name` stands in the registry as `image`, or does not because of `problem`."""
+
+    name: str
+    image_id: str
+    image: RegistryImage | None = None
+    problem: Problem | None = None
+    retry_after_s: float | None = None
+
+
 class Ending(Enum):
     BUILT = "built"
     FOUND = "found"
@@ -166,6 +191,8 @@ class Ending(Enum):
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     """The engine went away: no fault of the build, which starts again when the engine is back."""
+    UNANSWERED = "unanswered"
+    """Right before the build the registries did not say whether they have the image: nothing was built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +203,8 @@ class BuildEnded:
     problem: Problem | None = None
     passing: bool = False
     seconds: float = 0.0
+    pulled: RegistryImage | None = None
+    """What the image was pulled from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +281,9 @@ Event = (
     | BaseResolved
     | BaseUnresolved
     | RegistryAnswered
+    | ImageNeeded
+    | PushRequested
+    | PushEnded
     | BuildEnded
     | AliasSet
     | BuildRequested
@@ -270,6 +302,23 @@ class ResolveBase:
     """Ask for the digest of a base image; answer with BaseResolved or BaseUnresolved."""
 
     reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskRegistry:
+    """Ask the registries for `name`, for `platform` (None: the engine's own); answer with RegistryAnswered."""
+
+    name: str
+    platform: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushImage:
+    """See to it that the image `image_id` of `name` is in the registry; answer with PushEnded."""
+
+    name: str
+    image_id: str
+    platform: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,4 +345,4 @@ class SetAlias:
     name: str
 
 
-Effect = ResolveBase | StartBuild | CancelBuild | SetAlias
+Effect = ResolveBase | AskRegistry | PushImage | StartBuild | CancelBuild | SetAlias

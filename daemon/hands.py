@@ -19,6 +19,8 @@ from envkiln.daemon.engine_values import EngineImage
 from envkiln.daemon.engine_watch import EngineWatch
 from envkiln.daemon.events import (
     AliasSet,
+    Answer,
+    AskRegistry,
     BaseUnresolved,
     BuildEnded,
     CancelBuild,
@@ -26,6 +28,9 @@ from envkiln.daemon.events import (
     Ending,
     Event,
     Problem,
+    PushEnded,
+    PushImage,
+    RegistryAnswered,
     ResolveBase,
     SetAlias,
     StartBuild,
@@ -39,6 +44,9 @@ from envkiln.daemon.loop import Loop
 from envkiln.daemon.messages import BuildView
 from envkiln.daemon.obtain import Obtainer, ended_by
 from envkiln.daemon.records import Records
+from envkiln.daemon.registry import Registry
+from envkiln.daemon.registry_errors import NoAnswer
+from envkiln.daemon.registry_facts import asks_registries
 from envkiln.daemon.roots import Roots
 from envkiln.daemon.running_build import RunningBuild
 from envkiln.daemon.state import Environment, movable_base
@@ -52,6 +60,7 @@ class Hands:
         *,
         engine: Engine,
         obtainer: Obtainer,
+        registry: Registry,
         config: Config,
         logs: LogFiles,
         records: Records,
@@ -64,6 +73,7 @@ class Hands:
         """`announce` is told of every build that begins or ends."""
         self._engine = engine
         self._obtainer = obtainer
+        self._registry = registry
         self._config = config
         self._logs = logs
         self._records = records
@@ -90,6 +100,13 @@ class Hands:
             case CancelBuild(name):
                 if name in self._builds:
                     self._builds[name].cancel()
+            case AskRegistry(name, platform):
+                self._answer(
+                    self._registry.ask(name, platform),
+                    lambda problem: RegistryAnswered(name, Answer.UNKNOWN, problem=problem),
+                )
+            case PushImage(name, image_id):
+                self._answer(self._push(effect), lambda problem: PushEnded(name, image_id, problem=problem))
             case ResolveBase(reference):
                 self._answer(
                     resolve_base(self._engine, reference, self._engine_watch.recorded_digest),
@@ -161,7 +178,7 @@ class Hands:
         del self._running[effect.name]
         log = self._log_paths.pop(effect.name, None)
         begun = self._history.running(effect.name) is not None
-        if not begun and ended.ending in (Ending.FOUND, Ending.CANCELLED):
+        if not begun and ended.ending in (Ending.FOUND, Ending.CANCELLED, Ending.UNANSWERED):
             return
         build = running.ended(ended, log if begun else None)
         self._history.end(build)
@@ -173,10 +190,11 @@ class Hands:
         self._log_paths[effect.name] = await asyncio.to_thread(self._logs.new, effect.name, running.started)
         reach("log-named")
         builder = await asyncio.to_thread(self._builder, running.environment.sighting.settings)
+        asks = asks_registries(running.environment.sighting)
         if effect.forced:
             request = replace(request, options=replace(request.options, no_cache=True))
         try:
-            return await self._obtainer.obtain(builder, request, running.hear, forced=effect.forced)
+            return await self._obtainer.obtain(builder, request, running.hear, forced=effect.forced, asks=asks)
         finally:
             running.close()
 
@@ -195,6 +213,14 @@ class Hands:
             builder = choose_builder(wanted, self._engine_watch.info, self._begun)
             self._builders[wanted] = builder
         return builder
+
+    async def _push(self, effect: PushImage) -> PushEnded:
+        try:
+            image = await self._registry.push(effect.name, effect.platform)
+        except EnvkilnError as error:
+            retry_after_s = error.retry_after_s if isinstance(error, NoAnswer) else None
+            return PushEnded(effect.name, effect.image_id, problem=Problem.of(error), retry_after_s=retry_after_s)
+        return PushEnded(effect.name, effect.image_id, image)
 
     async def _set_alias(self, effect: SetAlias) -> AliasSet:
         # One at a time: two changes of one alias keep their order.

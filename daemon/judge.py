@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from envkiln.daemon.events import KnownImage, Now
+from envkiln.daemon.registry_facts import Remote, is_remote
 from envkiln.daemon.state import Build, Environment, Failure, Phase
 
 
@@ -18,6 +19,8 @@ class Facts:
     builds: Mapping[str, Build]
     failures: Mapping[str, Failure]
     forced: Collection[str]
+    remote: Mapping[str, Remote]
+    needed: Collection[str]
     why: Mapping[str, str]
     edited: Collection[str]
     listed: bool
@@ -37,6 +40,10 @@ def judge(environment: Environment, facts: Facts) -> tuple[Phase, str]:
         return Phase.READY, _why_ready(environment, name, facts)
     if not builds:
         return Phase.NAMED, "the setting `build` is false"
+    remote = facts.remote.get(name)
+    if is_remote(environment.sighting, remote) and name not in facts.needed and name not in facts.forced:
+        repository = remote.image.repository if remote and remote.image else "a registry"
+        return Phase.READY, f"{repository} has it: pulled when it is needed"
     failure = facts.failures.get(name)
     return _why_not_ready(failure, facts.why.get(name), facts)
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from envkiln.cache.definition import ImageReference, ImageReferenceError
+from envkiln.daemon.registry_address import AddressError, RegistryAddress
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _FALSE_AND_TRUE = {
@@ -154,6 +155,13 @@ def _words(text: str) -> list[str]:
     return shlex.split(text)
 
 
+def _registry(address: str) -> RegistryAddress:
+    try:
+        return RegistryAddress.parse(address)
+    except AddressError as error:
+        raise ValueError(error.hint) from None
+
+
 def _alias(template: str) -> str:
     for placeholder in _PLACEHOLDER.findall(template):
         _require(placeholder in ("id", "name"), f"{{{placeholder}}} is not known, only {{id}} and {{name}} are")
@@ -191,4 +199,5 @@ URL = Kind('a URL such as "https://chat.example/hook"', _url)
 COMMAND = Kind('a list of words such as ["notify.sh", "--short"]', _command, _words)
 ALIASES = _list('a list of tags such as "{id}:latest"', _alias, ",")
 IGNORE = _list("a list of patterns as in .gitignore", _ignore, ",")
+REGISTRIES = _list('a list of registries such as "team.azurecr.io"', _registry, ",")
 PATHS = _list("a list of paths", _path, ":")

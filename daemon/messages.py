@@ -53,7 +53,8 @@ class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True):
 
     `image` is what the file as it is now asks for, `last_good` the last image that was ready, to which the
     `aliases` point. `state` is invalid, queued, building, ready, failed or named. `tags` are all tags of the image
-    that is there; `digest` is that of a registry, where one is known.
+    that is there; `digest` is that of a registry, where one is known. `registry` is the repository of the registry
+    that has the image, with `registry_size` bytes in `registry_layers` layers; without `image_id` it is only there.
     """
 
     environment: str
@@ -76,6 +77,10 @@ class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None = None
     tags: tuple[str, ...] = ()
     last_good: str | None = None
+    registry: str | None = None
+    registry_size: int | None = None
+    registry_layers: int | None = None
+    pushing: bool = False
     warnings: tuple[str, ...] = ()
     paused: bool = False
     build: str | None = None
@@ -100,6 +105,9 @@ class ImageView(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     created: float
     digest: str | None = None
+    registry: str | None = None
+    """The repository of the registry that has it, where that is known."""
+    pushing: bool = False
     environments: tuple[str, ...] = ()
 
 

@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from envkiln.daemon.answers import LONGEST_PAGE, Answers
+from envkiln.daemon.events import BuildEnded, Event, PushEnded
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -47,6 +48,8 @@ class Metrics:
         self.watches = watches
         self.followers = 0
         self.skips = 0
+        self.pulls = 0
+        self.pushes: Counter[str] = Counter()
         self.builds: Counter[str] = Counter()
         self.build_seconds = Histogram(_BUILD_BUCKETS)
         self.lag_seconds = Histogram(_LAG_BUCKETS)
@@ -56,6 +59,13 @@ class Metrics:
         self.builds[state] += 1
         if state in _RAN:
             self.build_seconds.add(seconds)
+
+    def note(self, event: Event) -> None:
+        """Count what events tell of pulls and pushes."""
+        if isinstance(event, BuildEnded) and event.pulled is not None:
+            self.pulls += 1
+        elif isinstance(event, PushEnded):
+            self.pushes["failed" if event.image is None else "pushed"] += 1
 
     def skipped(self) -> None:
         """A new or changed text needed no build."""
@@ -103,6 +113,11 @@ class _Collector:
         for state, count in metrics.builds.items():
             builds.add_metric([state], count)
         yield builds
+        yield CounterMetricFamily("envkiln_pulls", "Images that were pulled from a registry.", metrics.pulls)
+        pushes = CounterMetricFamily("envkiln_pushes", "Pushes that have ended, by how.", labels=["state"])
+        for state, count in metrics.pushes.items():
+            pushes.add_metric([state], count)
+        yield pushes
         yield CounterMetricFamily("envkiln_skips", "Texts that needed no build: the image was there.", metrics.skips)
         for name, text, histogram in (
             ("envkiln_build_seconds", "Seconds of builds that were built or failed.", metrics.build_seconds),

@@ -6,7 +6,7 @@ from enum import Enum
 
 from envkiln.cache.names import short_name
 from envkiln.cache.redact import redact
-from envkiln.daemon.events import EngineConnected, EngineLost, Event, Progressed
+from envkiln.daemon.events import EngineConnected, EngineLost, Event, Progressed, PushEnded, RegistryAnswered
 from envkiln.daemon.progress_text import elapsed_text, step_text
 from envkiln.daemon.state import Environment, Phase, State
 from envkiln.daemon.watched_root import LookReport
@@ -47,6 +47,8 @@ def narrate(event: Event, before: State, after: State) -> list[Line]:
     elif isinstance(event, EngineLost) and before.engine.problem != event.problem:
         hint = f" ({event.problem.hint})" if event.problem.hint else ""
         lines.append(Line(f"engine: {event.problem}{hint}; what is ready stays known", level=Level.WARNING))
+    elif isinstance(event, RegistryAnswered | PushEnded):
+        lines += _registry(event, before, after)
     elif isinstance(event, Progressed):
         lines += _progress(event, before, after)
     about = (
@@ -70,6 +72,24 @@ def _progress(event: Progressed, before: State, after: State) -> list[Line]:
         return []
     text = f"{step_text(now.phase, now.step, now.steps)}, {elapsed_text(event.elapsed, now.estimate)}"
     return [Line(text, build.id, image=build.name)]
+
+
+def _registry(event: RegistryAnswered | PushEnded, before: State, after: State) -> list[Line]:
+    """Return what a person wants to know of registries: a trouble once, however many images it is about."""
+    problem = event.problem
+    if isinstance(event, PushEnded) and event.image is not None:
+        ids = sorted(after.wanted.get(event.name, ()))
+        old = before.pushes.get(event.name)
+        known = before.remote.get(event.name)
+        if known is not None and known.image == event.image and old is not None and old.count == 0:
+            return []  # it had come from there
+        return [Line(f"in the registry: {event.image.reference}", id_, Level.GOOD) for id_ in ids[:1]]
+    known_problems = {remote.problem for remote in before.remote.values()}
+    known_problems |= {push.problem for push in before.pushes.values()}
+    if problem is None or problem in known_problems:
+        return []
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return [Line(redact(f"registry: {problem}{hint}"), level=Level.WARNING)]
 
 
 def _shortened(lines: list[Line], state: State) -> list[Line]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from envkiln.cache.errors import EnvkilnError, Turn
@@ -23,10 +24,13 @@ class Obtainer:
         self._locks = locks
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    async def obtain(self, builder: Builder, request: BuildRequest, log: Log, *, forced: bool = False) -> BuildEnded:
+    async def obtain(
+        self, builder: Builder, request: BuildRequest, log: Log, *, forced: bool = False, asks: bool = True
+    ) -> BuildEnded:
         """Return how it ended; every error is part of the answer, only CancelledError is raised.
 
-        An image that is there already, believed, is enough unless `forced`. An engine or a registry that does not
+        An image that is there already, believed, is enough unless `forced`; `asks` says whether one of the registries
+        is, too. An engine or a registry that does not
         answer is never taken for a no.
         """
         name = request.identity.image
@@ -34,7 +38,7 @@ class Obtainer:
         try:
             async with name_lock(self._locks, name) as waited:
                 # Whoever waited for another builder of this name takes what that one made.
-                ended = await self._without_building(request, log, forced=forced and not waited)
+                ended = await self._without_building(request, log, forced=forced and not waited, asks=asks)
                 if ended is None:
                     reach("name-locked")
                     await builder.build(request, log)
@@ -44,23 +48,25 @@ class Obtainer:
             ended = ended_by(name, error)
         return _timed(ended, time.monotonic() - started)
 
-    async def _without_building(self, request: BuildRequest, log: Log, *, forced: bool) -> BuildEnded | None:
+    async def _without_building(
+        self, request: BuildRequest, log: Log, *, forced: bool, asks: bool
+    ) -> BuildEnded | None:
         if forced:
             return None
         name = request.identity.image
         image = await asyncio.to_thread(find_known_image, self._engine, name)
         if image is None:
             image = await asyncio.to_thread(adopt_image, self._engine, name)
-        if image is None:
+        if image is None and asks:
             said = await self._registry.ask(name, request.options.platform)
             if said.answer is Answer.UNKNOWN:
-                message = f"the registry does not say whether it has the image: {said.problem}"
-                raise BuildFailed(message, hint=said.problem.hint if said.problem else None, passing=True)
+                return BuildEnded(name, Ending.UNANSWERED, problem=said.problem)
             if said.image is None:
                 return None
             log(f"pulling {said.image.reference}")
             await self._registry.pull(said.image)
             image = await asyncio.to_thread(find_known_image, self._engine, name)
+            return BuildEnded(name, Ending.FOUND, image, pulled=said.image) if image else None
         return BuildEnded(name, Ending.FOUND, image) if image else None
 
     async def _verified(self, name: str) -> BuildEnded:
@@ -83,4 +89,4 @@ def ended_by(name: str, error: EnvkilnError | OSError) -> BuildEnded:
 
 
 def _timed(ended: BuildEnded, seconds: float) -> BuildEnded:
-    return BuildEnded(ended.name, ended.ending, ended.image, ended.problem, ended.passing, seconds)
+    return replace(ended, seconds=seconds)

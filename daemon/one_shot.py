@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from envkiln.cache.index import Index
-from envkiln.daemon.events import BuildEnded, BuildRequested, Ending, EngineLost, Event, Looked, Problem
+from envkiln.daemon.events import BuildEnded, BuildRequested, Ending, EngineLost, Event, ImageNeeded, Looked, Problem
 from envkiln.daemon.narrate import Line, narrate
 from envkiln.daemon.parts import make_parts
+from envkiln.daemon.registry_facts import silence
 from envkiln.daemon.state import Phase, State
 from envkiln.daemon.targets import Targets
 
@@ -30,7 +31,8 @@ class Result:
 async def build_once(targets: Targets, *, force: bool, say: Callable[[list[Line]], None]) -> list[Result]:
     """Build what has no image (with `force`: everything) and return how it ended, in the order of `targets`.
 
-    An engine that does not answer is not waited for: everything that needs it has failed.
+    An engine or a registry that does not answer is not waited for: everything that needs it has failed. Where the
+    settings want a push, an image that is not in the registry in the end has failed, too.
     """
     targets.paths.ensure()
     ended: dict[str, BuildEnded] = {}
@@ -42,7 +44,8 @@ async def build_once(targets: Targets, *, force: bool, say: Callable[[list[Line]
         if isinstance(event, BuildEnded):
             ended[event.name] = event
         lost = isinstance(event, EngineLost)
-        if lost or (not after.setting and all(_is_settled(after, id_) for id_ in ids)):
+        moving = after.setting or any(push.pushing for push in after.pushes.values())
+        if lost or (not moving and all(_is_settled(after, id_) for id_ in ids)):
             done.set()
 
     async with AsyncExitStack() as stack:
@@ -54,9 +57,8 @@ async def build_once(targets: Targets, *, force: bool, say: Callable[[list[Line]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(parts.loop.run()), group.create_task(parts.engine_watch.run())]
             parts.loop.post(Looked(targets.sightings))
-            if force:
-                for id_ in ids:
-                    parts.loop.post(BuildRequested(id_))
+            for id_ in ids:
+                parts.loop.post(BuildRequested(id_) if force else ImageNeeded(id_))
             await done.wait()
             for task in tasks:
                 task.cancel()
@@ -68,6 +70,9 @@ def _is_settled(state: State, id_: str) -> bool:
     environment = state.environments.get(id_)
     if environment is None:
         return False
+    # A registry that does not answer is not waited for; a service would ask it again.
+    if environment.phase is Phase.QUEUED and silence(state.remote, environment.wanted or "") is not None:
+        return True
     # Ready is believed only of an engine that has just been asked.
     ready = environment.phase is Phase.READY and state.engine.listed
     return ready or environment.phase in _SETTLED - {Phase.READY}
@@ -81,6 +86,10 @@ def _result(state: State, id_: str, ended: dict[str, BuildEnded]) -> Result:
     if environment.phase is Phase.READY:
         built = build is not None and build.ending is Ending.BUILT
         seconds = build.seconds if build and built else None
+        push = state.pushes.get(name or "")
+        if push is not None and push.problem is not None:
+            return Result(id_, "failed", name, conda_environment, seconds, push.problem)
         return Result(id_, "built" if built else "skipped", name, conda_environment, seconds, None)
-    problem = environment.problem or (build.problem if build else None) or state.engine.problem
+    silent = silence(state.remote, name or "")
+    problem = environment.problem or silent or (build.problem if build else None) or state.engine.problem
     return Result(id_, "failed", name, conda_environment, build.seconds if build else None, problem)

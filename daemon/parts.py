@@ -1,5 +1,6 @@
 """The parts of a running envkiln, put together: the service and the one-shot build have the same ones."""
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from envkiln.daemon.messages import BuildView
 from envkiln.daemon.obtain import Obtainer
 from envkiln.daemon.paths import Paths
 from envkiln.daemon.records import Records
-from envkiln.daemon.registry import NoRegistry
+from envkiln.daemon.registries import Registries
+from envkiln.daemon.registry import NoRegistry, Registry
 from envkiln.daemon.roots import Roots
 from envkiln.daemon.state import Base, Policy, State
 from envkiln.daemon.watched_root import LookReport
@@ -53,16 +55,24 @@ def make_parts(
         for reference, (digest, asked_at) in index.digests().items()
     }
     engine = Engine(config.docker_host)
-    policy = Policy(config.concurrent_builds, config.digest_refresh_s)
+    policy = Policy(
+        config.concurrent_builds,
+        config.digest_refresh_s,
+        registries=bool(config.registries),
+        # Unlike that of any other service, on this machine or another.
+        host=secrets.token_hex(8) if config.registries else "",
+    )
     loop = Loop(State(policy, bases=bases, paused=paused))
     engine_watch = EngineWatch(engine, loop.post)
+    registry = _registry(config, engine, engine_watch)
     records = Records(index, {root.label: str(root.path) for root in config.roots})
     history = History(index.all_builds())
     logs = LogFiles(paths.logs)
     roots = Roots(config, index, records, loop.post, report)
     hands = Hands(
         engine=engine,
-        obtainer=Obtainer(engine, NoRegistry(), paths.state / "locks"),
+        obtainer=Obtainer(engine, registry, paths.state / "locks"),
+        registry=registry,
         config=config,
         logs=logs,
         records=records,
@@ -81,6 +91,18 @@ def make_parts(
     loop.perform = hands.perform
     loop.observe(record)
     return Parts(loop, hands, roots, engine_watch, records, history, logs)
+
+
+def _registry(config: Config, engine: Engine, engine_watch: EngineWatch) -> Registry:
+    if not config.registries:
+        return NoRegistry()
+    return Registries(
+        config.registries,
+        engine,
+        lambda: engine_watch.info.platform if engine_watch.info else "linux/amd64",
+        docker_config=config.docker_config,
+        trust_azureml=config.trust_azureml_images,
+    )
 
 
 def _left(config: Config, asked_at: float, wall: float) -> float:

@@ -51,6 +51,7 @@ class RegistryClient:
         self, address: RegistryAddress, credentials: Callable[[], Credentials | None], *, answer_s: float = 20.0
     ) -> None:
         self.address = address
+        self.credentials = credentials
         self._answer_s = answer_s
         self._opened: urllib3.PoolManager | None = None
         self._authorizer = Authorizer(address.host, credentials, self._fetch)

@@ -34,7 +34,7 @@ def believed_image(
     """Return the image of a manifest or index; raises NoAnswer and NotBelieved."""
     where = f"{client.address.repository(name)}:{LATEST}"
     try:
-        manifest = manifest_of(client, name, document, platform)
+        digest, manifest = manifest_of(client, name, document, platform)
         data = client.blob(name, manifest.config)
         config = read_config(data.data if data else b"")
         reason = _doubt(name, config, platform, trust_azureml=trust_azureml)
@@ -45,20 +45,24 @@ def believed_image(
             f"{where} is not believed: {reason}", hint=f"remove {where}, or find out who puts it there; it stays"
         )
     repository = client.address.repository(name)
-    return RegistryImage(name, repository, document.digest, manifest.config, manifest.layers, manifest.size)
+    return RegistryImage(name, repository, digest, manifest.config, manifest.layers, manifest.size)
 
 
-def manifest_of(client: RegistryClient, name: str, document: Document, platform: str) -> Manifest:
-    """Return the manifest for `platform` that a manifest or index leads to; raises NoAnswer and NotAnImage."""
-    found = read_manifest(document.data, platform)
+def manifest_of(client: RegistryClient, name: str, document: Document, platform: str) -> tuple[str, Manifest]:
+    """Return the digest and manifest for `platform` that a manifest or index leads to.
+
+    Raises NoAnswer and NotAnImage.
+    """
+    found, digest = read_manifest(document.data, platform), document.digest
     if isinstance(found, str):
+        digest = found
         inner = client.manifest(name, found)
         if inner is None:
             raise NoAnswer(f"{client.address.host} has lost a part of {name}", hint="push the image again")
         found = read_manifest(inner.data, platform)
     if isinstance(found, str):
         raise NotAnImage("it is an index of indexes")
-    return found
+    return digest, found
 
 
 def _doubt(name: str, config: ImageConfig, platform: str, *, trust_azureml: bool) -> str | None:

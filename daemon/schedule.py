@@ -1,7 +1,10 @@
 """What to build next, and why the rest waits: pure."""
 
 from collections import Counter
+from hashlib import blake2b
 
+from envkiln.daemon.events import Answer
+from envkiln.daemon.registry_facts import asks_registries
 from envkiln.daemon.state import EVERYTHING, State, movable_base
 
 _Group = tuple[str, int]
@@ -14,14 +17,18 @@ def next_builds(state: State) -> list[str]:
     """Return the names to build now, in order: as many as may start.
 
     A build that somebody asked for comes first, then what was saved last: that is what its author waits for. Equal
-    ones go by name, so that the order is the same everywhere.
+    ones go by name; with `Policy.host` by a hash of host and name: machines that share a registry and see the same
+    new texts at once begin with different ones, and find the others' in the registry when they come to them.
     """
     free = state.policy.concurrent_builds - len(state.builds)
     if free <= 0 or not state.queue or not state.engine.listed:
         return []
     running = _running(state)
     chosen: list[str] = []
-    for name in sorted(state.queue, key=lambda name: (name not in state.forced, -state.queue[name], name)):
+    host = state.policy.host
+    for name in sorted(
+        state.queue, key=lambda name: (name not in state.forced, -state.queue[name], _place(host, name))
+    ):
         group = _group(state, name)
         if (group is not None and running[group[0]] >= group[1]) or _hold(state, name) is not None:
             continue
@@ -31,6 +38,10 @@ def next_builds(state: State) -> list[str]:
         if len(chosen) == free:
             break
     return chosen
+
+
+def _place(host: str, name: str) -> str:
+    return blake2b(f"{host} {name}".encode(), digest_size=8).hexdigest() if host else name
 
 
 def why_waiting(state: State, name: str) -> str:
@@ -76,6 +87,20 @@ def _hold(state: State, name: str) -> str | None:
         base = movable_base(state.environments[id_].sighting)
         if base is not None and not state.bases[str(base)].answered:
             return f"asks for the digest of {base}"
+    return _registry_hold(state, name)
+
+
+def _registry_hold(state: State, name: str) -> str | None:
+    if not state.policy.registries or name in state.forced:
+        return None
+    ids = state.wanted.get(name, _NOBODY)
+    if not any(asks_registries(state.environments[id_].sighting) for id_ in ids):
+        return None
+    remote = state.remote.get(name)
+    if remote is None or remote.answer is None:
+        return "asks the registry"
+    if remote.answer is Answer.UNKNOWN:
+        return f"the registry does not answer: {remote.problem} (asks again by itself)"
     return None
 
 

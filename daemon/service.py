@@ -242,6 +242,7 @@ class Service:
         if isinstance(event, EngineConnected):
             # Whatever took the engine away (a suspended laptop, a full disk) may have taken events with it.
             self._parts.roots.look_soon()
+        self._metrics.note(event)
         hits = self._tally.count(event, before, after, counting=self._looked)
         for _ in range(hits):
             self._metrics.skipped()

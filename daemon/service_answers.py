@@ -13,7 +13,7 @@ from envkiln.cache.explain import changes
 from envkiln.cache.shown import definition_text
 from envkiln.daemon.answers import USUAL_PAGE
 from envkiln.daemon.disk_use import DiskUse, image_sizes
-from envkiln.daemon.events import BuildRequested, CancelRequested, Paused, Resumed
+from envkiln.daemon.events import BuildRequested, CancelRequested, ImageNeeded, Paused, PushRequested, Resumed
 from envkiln.daemon.journal import Journal
 from envkiln.daemon.messages import (
     API_VERSION,
@@ -206,6 +206,14 @@ class ServiceAnswers:
 
     def request_build(self, id_: str) -> None:
         self._parts.loop.post(BuildRequested(id_))
+
+    def need_image(self, id_: str) -> None:
+        environment = self._parts.loop.state.environments.get(id_)
+        if environment is not None and environment.sighting.settings.pull == "when-needed":
+            self._parts.loop.post(ImageNeeded(id_))
+
+    def request_push(self, id_: str) -> None:
+        self._parts.loop.post(PushRequested(id_))
 
     def cancel(self, id_: str) -> None:
         self._parts.loop.post(CancelRequested(id_))

@@ -9,6 +9,7 @@ from envkiln.cache.definition import EnvironmentDefinition, ImageReference
 from envkiln.cache.identity import Identity, base_image_of
 from envkiln.daemon.events import KnownImage, Now, Problem, Sighting
 from envkiln.daemon.messages import ProgressView
+from envkiln.daemon.registry_facts import Push, Remote
 
 EVERYTHING = ""
 """Stands in `State.paused` for all environments; no id is empty."""
@@ -107,10 +108,16 @@ class EngineStatus:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the settings say to `step`: how many builds run side by side, and how often a digest is asked for (s)."""
+    """What the settings say to `step`: how many builds run side by side, and how often a digest is asked for (s).
+
+    `registries` says that there are any to ask. `host` is unlike that of other machines: it puts names that have
+    waited equally long into an order of this machine's own (`schedule.next_builds`); empty, they go by name.
+    """
 
     concurrent_builds: int = 2
     digest_refresh_s: float = 86400.0
+    registries: bool = False
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,13 @@ class State:
     """The tags that registered versions give an image, by its name."""
     progress: Mapping[str, ProgressView] = field(default_factory=dict)
     """How far the running builds are, by name, where that is known."""
+    remote: Mapping[str, Remote] = field(default_factory=dict)
+    """What the registries said of wanted images."""
+    silent: frozenset[str] = frozenset()
+    """The names for which they are asked again at the `due` time of `remote`."""
+    pushes: Mapping[str, Push] = field(default_factory=dict)
+    needed: frozenset[str] = frozenset()
+    """The names that somebody is about to use: a registry's word is not enough for them."""
     forced: frozenset[str] = frozenset()
     paused: frozenset[str] = frozenset()
     """The environments for which no build is to start; `EVERYTHING` stands for all."""
@@ -163,6 +177,8 @@ def next_wake(state: State) -> float | None:
         (failure.retry_at for name, failure in state.failures.items() if _waits(state, name)),
         (base.due for base in state.bases.values() if not base.asking),
         (refusal.retry_at for refusal in state.refusals.values()),
+        (state.remote[name].due for name in state.silent),
+        (push.retry_at for push in state.pushes.values() if push.problem is not None),
     )
     return min((time for time in times if time is not None), default=None)
 
@@ -174,4 +190,5 @@ def _waits(state: State, name: str) -> bool:
 
 def is_idle(state: State) -> bool:
     """Return whether nothing runs and nothing waits that could run now."""
-    return not state.builds and not state.queue and not state.setting
+    pushing = any(push.pushing for push in state.pushes.values())
+    return not state.builds and not state.queue and not state.setting and not pushing

@@ -11,6 +11,7 @@ from envkiln.cache.errors import Turn
 from envkiln.daemon.draft import Draft
 from envkiln.daemon.events import (
     AliasSet,
+    Answer,
     BaseResolved,
     BaseUnresolved,
     BuildEnded,
@@ -22,21 +23,31 @@ from envkiln.daemon.events import (
     EngineConnected,
     EngineLost,
     Event,
+    ImageNeeded,
     ImagesListed,
     Looked,
     Now,
     Paused,
     Problem,
     Progressed,
+    PushEnded,
+    PushRequested,
     Reconfigured,
     Registered,
+    RegistryAnswered,
     Resumed,
     Tick,
 )
-from envkiln.daemon.state import EVERYTHING, Base, EngineStatus, Failure, Policy, Refusal, State, movable_base
+from envkiln.daemon.registry_facts import Remote, back_off_s
+from envkiln.daemon.registry_step import (
+    hear,
+    note_needed_image,
+    note_push_end,
+    note_push_request,
+    wake_registry,
+)
+from envkiln.daemon.state import EVERYTHING, Base, EngineStatus, Failure, Refusal, State, movable_base
 
-FIRST_BACK_OFF_S = 5.0
-LONGEST_BACK_OFF_S = 600.0
 ASK_AGAIN_S = 60.0
 """When to ask again for a digest or an alias that could not be had."""
 
@@ -105,6 +116,9 @@ def _images_listed(event: ImagesListed, draft: Draft) -> None:
         else:
             del draft.images[name]
             draft.seen.pop(name, None)
+            draft.forget_remote(name)
+            if name in draft.pushes and not draft.pushes[name].pushing:
+                del draft.pushes[name]
             draft.why[name] = "its image was removed"
             draft.touched.update(draft.wanted.get(name, ()))
 
@@ -135,13 +149,18 @@ def _build_ended(event: BuildEnded, draft: Draft) -> None:
         draft.have(event.image, draft.now.monotonic)
         built = event.ending is Ending.BUILT
         draft.why[name] = f"built in {event.seconds:.1f} s" if built else "an image of this content exists"
+        if event.pulled is not None:
+            draft.remote[name] = Remote(Answer.YES, event.pulled)
+            draft.why[name] = f"pulled from {event.pulled.repository}"
+    if event.ending is Ending.UNANSWERED:
+        hear(RegistryAnswered(name, Answer.UNKNOWN, problem=event.problem), draft)
+        return
     # How a build ends that nobody waited for any more says nothing about the next one.
     if event.problem is not None and name in draft.wanted and not (build is not None and build.cancelling):
         count = (draft.failures[name].count if name in draft.failures else 0) + 1
-        # The exponent is limited: after a week of failures the power would be no float any more.
-        wait = min(FIRST_BACK_OFF_S * 2 ** min(count - 1, 10), LONGEST_BACK_OFF_S)
         passing = event.passing or event.ending is Ending.INTERRUPTED
-        draft.failures[name] = Failure(event.problem, count, draft.now.monotonic + wait if passing else None)
+        retry_at = draft.now.monotonic + back_off_s(count) if passing else None
+        draft.failures[name] = Failure(event.problem, count, retry_at)
     if build is not None and build.forced and not build.cancelling and event.ending is not Ending.INTERRUPTED:
         draft.forced.discard(name)
 
@@ -169,6 +188,7 @@ def _build_requested(event: BuildRequested, draft: Draft) -> None:
     if environment is not None and environment.wanted is not None and environment.sighting.settings.build:
         draft.forced.add(environment.wanted)
         draft.failures.pop(environment.wanted, None)
+        draft.forget_remote(environment.wanted)
         draft.why[environment.wanted] = "a build was asked for"
         draft.touched.update(draft.wanted.get(environment.wanted, ()))
 
@@ -216,7 +236,9 @@ def _progressed(event: Progressed, draft: Draft) -> None:
 @_note.register
 def _reconfigured(event: Reconfigured, draft: Draft) -> None:
     # A digest that is already known keeps the time of its next question: it is asked for anew often enough.
-    draft.policy = Policy(event.concurrent_builds, event.digest_refresh_s)
+    draft.policy = replace(
+        draft.policy, concurrent_builds=event.concurrent_builds, digest_refresh_s=event.digest_refresh_s
+    )
 
 
 @_note.register
@@ -224,6 +246,9 @@ def _registered(event: Registered, draft: Draft) -> None:
     by_image: dict[str, tuple[str, ...]] = {}
     for tag, name in sorted(event.tags.items()):
         by_image[name] = (*by_image.get(name, ()), tag)
+    # What is registered may have to be pushed.
+    for name in by_image.keys() - draft.registered.keys():
+        draft.touched.update(draft.wanted.get(name, ()))
     draft.registered = by_image
     draft.retag.update(by_image)
 
@@ -239,6 +264,7 @@ def _tick(event: Tick, draft: Draft) -> None:  # noqa: ARG001 -- a tick says not
             del draft.refusals[alias]
             draft.retag.add(refusal.name)
             draft.touched.update(draft.claims.get(alias, ()))
+    wake_registry(draft)
     due = [reference for reference, base in draft.bases.items() if base.due <= now and not base.asking]
     if not due:
         return
@@ -254,3 +280,9 @@ def _tick(event: Tick, draft: Draft) -> None:  # noqa: ARG001 -- a tick says not
             # Nobody uses it, or not yet, right after the start: the digest keeps names what they were until somebody
             # does, and then it is asked for before anything is built.
             draft.bases[reference] = replace(base, answered=False, due=now + draft.policy.digest_refresh_s)
+
+
+_note.register(RegistryAnswered, hear)
+_note.register(ImageNeeded, note_needed_image)
+_note.register(PushRequested, note_push_request)
+_note.register(PushEnded, note_push_end)

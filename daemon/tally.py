@@ -8,7 +8,7 @@ import msgspec
 
 from envkiln.daemon.events import BuildEnded, Ending, Event, Looked
 from envkiln.daemon.messages import DayView, DiskSample, StatsView
-from envkiln.daemon.state import Phase, State
+from envkiln.daemon.state import Environment, Phase, State
 
 DAYS_KEPT = 90
 
@@ -66,7 +66,7 @@ class Tally:
             if environment is None or environment.phase is not Phase.READY or environment.wanted is None:
                 continue
             earlier = before.environments.get(id_)
-            if earlier is not None and earlier.last_good == environment.wanted:
+            if earlier is not None and environment.wanted in (earlier.last_good, _ready(earlier)):
                 continue
             # The first image of an environment that was there at the start is what it had before the restart.
             if id_ in self._from_before:
@@ -155,3 +155,8 @@ class Tally:
         for old in sorted(kept.days)[:-DAYS_KEPT]:
             del kept.days[old]
         self.changed = True
+
+
+def _ready(environment: Environment) -> str | None:
+    """Return the name of the image that was ready, in the engine or in a registry."""
+    return environment.wanted if environment.phase is Phase.READY else None

@@ -2,7 +2,9 @@
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.redact import redact
+from envkiln.daemon.events import Answer, Problem, RegistryImage
 from envkiln.daemon.messages import EngineView, EnvironmentView, ImageView
+from envkiln.daemon.registry_facts import silence
 from envkiln.daemon.schedule import why_waiting
 from envkiln.daemon.state import EVERYTHING, Environment, Phase, State, movable_base
 
@@ -13,6 +15,7 @@ def environment_view(state: State, id_: str, build: str | None = None) -> Enviro
     sighting, identity = environment.sighting, environment.identity
     reason, hint, turn = _why(state, environment)
     image = state.images.get(environment.wanted or "")
+    there = _registry_image(state, environment.wanted)
     found = sighting.found if isinstance(sighting.found, EnvironmentDefinition) else None
     return EnvironmentView(
         environment=id_,
@@ -32,9 +35,13 @@ def environment_view(state: State, id_: str, build: str | None = None) -> Enviro
         image_id=image.id if image else None,
         image_size=image.size if image else None,
         image_created=image.created if image else None,
-        digest=image.digest if image else None,
+        digest=there.digest if there else image.digest if image else None,
         tags=tuple(sorted(image.references)) if image else (),
         last_good=environment.last_good,
+        registry=there.repository if there else None,
+        registry_size=there.size if there else None,
+        registry_layers=len(there.layers) if there else None,
+        pushing=_is_pushed(state, environment.wanted),
         warnings=tuple(map(redact, (*(found.warnings if found else ()), *_trouble(state, environment)))),
         paused=EVERYTHING in state.paused or id_ in state.paused,
         build=build,
@@ -43,14 +50,16 @@ def environment_view(state: State, id_: str, build: str | None = None) -> Enviro
 
 def image_view(state: State, name: str) -> ImageView:
     """Return the view of a known image; raises KeyError when there is none of that name."""
-    image = state.images[name]
+    image, there = state.images[name], _registry_image(state, name)
     return ImageView(
         image=name,
         id=image.id,
         tags=tuple(sorted(image.references)),
         size=image.size,
         created=image.created,
-        digest=image.digest,
+        digest=there.digest if there else image.digest,
+        registry=there.repository if there else None,
+        pushing=_is_pushed(state, name),
         environments=tuple(sorted(state.wanted.get(name, ()))),
     )
 
@@ -73,8 +82,24 @@ def _why(state: State, environment: Environment) -> tuple[str, str | None, str |
     if problem is not None:
         return environment.reason, problem.hint, problem.turn.value
     if environment.phase is Phase.QUEUED and name is not None:
-        return f"{environment.reason}; {why_waiting(state, name)}", None, None
+        waits = f"{environment.reason}; {why_waiting(state, name)}"
+        problem = silence(state.remote, name) if state.engine.listed else None
+        return waits, problem.hint if problem else None, problem.turn.value if problem else None
     return environment.reason, None, None
+
+
+def _with_hint(text: str, problem: Problem) -> str:
+    return f"{text} ({problem.hint})" if problem.hint else text
+
+
+def _registry_image(state: State, name: str | None) -> RegistryImage | None:
+    remote = state.remote.get(name or "")
+    return remote.image if remote is not None else None
+
+
+def _is_pushed(state: State, name: str | None) -> bool:
+    push = state.pushes.get(name or "")
+    return push is not None and push.pushing
 
 
 def _trouble(state: State, environment: Environment) -> list[str]:
@@ -84,10 +109,14 @@ def _trouble(state: State, environment: Environment) -> list[str]:
         refusal = state.refusals.get(alias)
         owner = min(state.claims.get(alias, {environment.sighting.id}))
         if refusal is not None and refusal.name == environment.wanted:
-            hint = f" ({refusal.problem.hint})" if refusal.problem.hint else ""
-            trouble.append(f"{refusal.problem.message}{hint}")
+            trouble.append(_with_hint(refusal.problem.message, refusal.problem))
         elif owner != environment.sighting.id:
             trouble.append(f"the alias {alias} is that of {owner}, which claims it too")
+    remote, push = state.remote.get(environment.wanted or ""), state.pushes.get(environment.wanted or "")
+    if remote is not None and remote.answer is Answer.NO and remote.problem is not None:
+        trouble.append(_with_hint(str(remote.problem), remote.problem))
+    if push is not None and push.problem is not None:
+        trouble.append(_with_hint(f"not pushed: {push.problem}", push.problem))
     base = movable_base(environment.sighting)
     if base is not None and not base.tag:
         trouble.append(f"the base image {base} has no tag")

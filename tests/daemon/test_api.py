@@ -17,7 +17,7 @@ from envkiln.daemon.routes import OPERATIONS, Operation
 from envkiln.daemon.version import VERSION
 
 IDS = ["a", "team/train", "root:team/train", "a b/ü?x#y%2F", "team/build", "b\udcffd", "line\nend", "/"]
-VERBS = ["build", "cancel", "pause", "resume", "rescan"]
+VERBS = ["build", "push", "cancel", "pause", "resume", "rescan"]
 
 
 @pytest.fixture

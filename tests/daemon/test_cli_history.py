@@ -232,12 +232,26 @@ def test_the_service_is_told_what_to_do(run: Run, fake: FakeService) -> None:
     assert ("look", "training") in fake.asked
 
 
-@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "rescan"])
+@pytest.mark.parametrize("action", ["cancel", "push", "pause", "resume", "rescan"])
 def test_nothing_is_done_when_one_of_several_is_unknown(run: Run, fake: FakeService, action: str) -> None:
     code, _, err = run(action, "training", "no-such")
     assert code == 6
     assert "no environment 'no-such' is known" in err
     assert not [it for it in fake.asked if it[0] == action]
+
+
+def test_a_push_says_where_the_image_is(run: Run, fake: FakeService) -> None:
+    image = fake.all["training"].image
+    assert run("push", "training") == (0, f"training: registry.example/{image}@sha256:{'d' * 64}\n", "")
+    assert fake.asked[-1] == ("push", "training")
+    assert json.loads(run("push", "training", "--json")[1])["registry"] == f"registry.example/{image}"
+
+
+@pytest.mark.usefixtures("fake")
+def test_what_is_not_ready_is_not_pushed(run: Run) -> None:
+    code, out, err = run("push", "gpu/cuda")
+    assert (code, out) == (4, "gpu/cuda: queued: no image of this name\n")
+    assert err == ""
 
 
 def test_an_action_needs_a_service(run: Run) -> None:

@@ -20,8 +20,8 @@ from envkiln.daemon.events import (
     StartBuild,
     Tick,
 )
+from envkiln.daemon.registry_facts import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from envkiln.daemon.state import Phase, next_wake
-from envkiln.daemon.step import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 
 OLD = definition("python=3.11")
 NEW = definition("python=3.12")

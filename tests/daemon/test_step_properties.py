@@ -7,20 +7,24 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from values import BROKEN, DIGEST, MOVING, OTHER_DIGEST, SETTINGS, definition, sighting
+from values import BROKEN, DIGEST, MOVING, OTHER_DIGEST, SETTINGS, definition, registry_image, sighting
 from world import GONE, World
 
 from envkiln.daemon.events import (
+    Answer,
     BuildRequested,
     CancelRequested,
     Ending,
     EngineConnected,
     EngineLost,
     Event,
+    ImageNeeded,
     ImagesListed,
     Now,
     Paused,
     Progressed,
+    PushRequested,
+    Registered,
     Resumed,
     StartBuild,
     Tick,
@@ -28,7 +32,7 @@ from envkiln.daemon.events import (
 from envkiln.daemon.judge import Facts, judge
 from envkiln.daemon.messages import ProgressView
 from envkiln.daemon.schedule import next_builds
-from envkiln.daemon.state import EVERYTHING, Phase, Policy, State, is_idle, next_wake
+from envkiln.daemon.state import EVERYTHING, Environment, Phase, Policy, State, is_idle, next_wake
 from envkiln.daemon.step import step
 
 IDS = st.sampled_from("abcd")
@@ -39,6 +43,8 @@ HOWS = st.sampled_from(
         replace(SETTINGS, aliases=("shared:latest", "{id}:latest")),
         replace(SETTINGS, base_image=MOVING),
         replace(SETTINGS, build=False),
+        replace(SETTINGS, pull="when-needed", push="ready"),
+        replace(SETTINGS, pull="never", push="registered"),
     ]
 )
 
@@ -58,9 +64,9 @@ class Life(RuleBasedStateMachine):
         self.sure: set[str] = set()
         """Images that a build's end told of and that have been there since, whatever older lists say."""
 
-    @initialize(limit=st.integers(1, 2), up=st.sampled_from([True, True, True, False]))
-    def start(self, limit: int, up: bool) -> None:
-        self.state = State(Policy(limit, digest_refresh_s=500.0))
+    @initialize(limit=st.integers(1, 2), up=st.sampled_from([True, True, True, False]), registries=st.booleans())
+    def start(self, limit: int, up: bool, registries: bool) -> None:
+        self.state = State(Policy(limit, digest_refresh_s=500.0, registries=registries))
         self.world.up = up
         if up:
             self.tell(EngineConnected("engine"))
@@ -129,6 +135,37 @@ class Life(RuleBasedStateMachine):
     def resolve(self, reachable: bool) -> None:
         self.tell(self.world.resolve(reachable=reachable))
 
+    @precondition(lambda self: self.world.asked)
+    @rule(reachable=st.booleans(), twice=st.booleans())
+    def hear_the_registry(self, reachable: bool, twice: bool) -> None:
+        event = self.world.answer(reachable=reachable)
+        for _ in range(2 if twice else 1):
+            self.tell(event)
+
+    @precondition(lambda self: self.world.to_push)
+    @rule(reachable=st.booleans())
+    def push(self, reachable: bool) -> None:
+        self.tell(self.world.push(reachable=reachable))
+
+    @precondition(lambda self: self.state.policy.registries and self.state.wanted)
+    @rule(data=st.data(), there=st.booleans())
+    def change_the_registry(self, data: st.DataObject, there: bool) -> None:
+        """Another machine pushes an image, or somebody removes it."""
+        name = data.draw(st.sampled_from(sorted(self.state.wanted)))
+        self.world.remote.pop(name, None)
+        if there:
+            self.world.remote[name] = registry_image(name)
+
+    @rule(id_=IDS, push=st.booleans())
+    def need(self, id_: str, push: bool) -> None:
+        self.tell(PushRequested(id_) if push else ImageNeeded(id_))
+
+    @rule(data=st.data())
+    def register(self, data: st.DataObject) -> None:
+        names = sorted(self.state.wanted)
+        chosen = data.draw(st.sets(st.sampled_from(names))) if names else set()
+        self.tell(Registered({f"version:{number}": name for number, name in enumerate(sorted(chosen))}))
+
     @rule(digest=st.sampled_from([DIGEST, OTHER_DIGEST, None]))
     def move_base(self, digest: str | None) -> None:
         self.world.digest = digest
@@ -183,10 +220,16 @@ class Life(RuleBasedStateMachine):
                 assert effect.name in self.state.wanted
                 assert EVERYTHING not in self.state.paused
                 assert not self.state.wanted[effect.name] <= self.state.paused
+                asks = {environment.sighting.settings.pull for environment in self._wanting(effect.name)} != {"never"}
+                if self.state.policy.registries and asks and not effect.forced:
+                    assert self.state.remote[effect.name].answer in (Answer.YES, Answer.NO), "unknown is not no"
             self.world.perform(effect)
         assert len(self.world.running) <= self.state.policy.concurrent_builds
         assert self._shown(old) == self._shown(after), "a change that `changed` does not tell"
         return bool(effects)
+
+    def _wanting(self, name: str) -> list[Environment]:
+        return [self.state.environments[id_] for id_ in self.state.wanted[name]]
 
     def _shown(self, state: State) -> dict[str, Any]:
         unchanged = state.environments.keys() - self.state.changed
@@ -207,13 +250,28 @@ class Life(RuleBasedStateMachine):
         assert state.queue.keys() == {e.wanted for e in state.environments.values() if e.phase is Phase.QUEUED}
         assert state.forced <= wanted.keys()
         assert state.failures.keys() <= wanted.keys()
+        assert state.remote.keys() <= wanted.keys()
+        assert state.needed <= wanted.keys()
+        assert state.silent <= {name for name, remote in state.remote.items() if remote.answer is Answer.UNKNOWN}
+        assert {name for name, push in state.pushes.items() if not push.pushing} <= wanted.keys()
         assert state.progress.keys() <= state.builds.keys()
         assert state.paused <= {EVERYTHING, *state.environments}
 
     @invariant()
     def every_phase_is_what_the_facts_give(self) -> None:
         state, now = self.state, Now(self.monotonic, self.monotonic)
-        facts = Facts(state.images, state.builds, state.failures, state.forced, {}, set(), state.engine.listed, now)
+        facts = Facts(
+            images=state.images,
+            builds=state.builds,
+            failures=state.failures,
+            forced=state.forced,
+            remote=state.remote,
+            needed=state.needed,
+            why={},
+            edited=set(),
+            listed=state.engine.listed,
+            now=now,
+        )
         for environment in state.environments.values():
             phase, _ = judge(environment, facts)
             failure = state.failures.get(environment.wanted or "")
@@ -234,6 +292,10 @@ class Life(RuleBasedStateMachine):
             if environment.phase is Phase.FAILED and environment.wanted is not None:
                 retry_at, wake = self.state.failures[environment.wanted].retry_at, next_wake(self.state)
                 assert retry_at is None or (wake is not None and wake <= retry_at)
+        for name in self.state.silent:
+            wake = next_wake(self.state)
+            assert wake is not None
+            assert wake <= self.state.remote[name].due
 
     # What holds when everything was answered
 
@@ -264,6 +326,10 @@ class Life(RuleBasedStateMachine):
             asked |= self.tell(self.world.end(name, Ending.CANCELLED if cancelled else Ending.BUILT))
         while self.world.to_tag:
             asked |= self.tell(self.world.tag())
+        while self.world.asked:
+            asked |= self.tell(self.world.answer())
+        while self.world.to_push:
+            asked |= self.tell(self.world.push())
         self.monotonic += 100
         asked |= self.tell(Tick())
         return self.tell(self.world.list(self.monotonic)) or asked
@@ -274,9 +340,12 @@ class Life(RuleBasedStateMachine):
         if environment.wanted is None:
             assert environment.phase is Phase.INVALID
             return
-        there = tags.get(f"{environment.wanted}:latest")
-        assert environment.phase is (Phase.READY if there else Phase.NAMED)
-        assert there or not environment.sighting.settings.build, "a lost edit"
+        there, settings = tags.get(f"{environment.wanted}:latest"), environment.sighting.settings
+        remote = self.state.policy.registries and settings.pull == "when-needed" and settings.build
+        assert environment.phase is (Phase.READY if there or remote else Phase.NAMED)
+        assert there or remote or not settings.build, "a lost edit"
+        if there and settings.push == "ready" and self.state.policy.registries:
+            assert environment.wanted in self.world.pushed, "a lost push"
         for alias in environment.aliases:
             if there and min(self.state.claims[alias]) == id_:
                 assert tags[alias] == there

@@ -85,6 +85,8 @@ class FakeService:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.asked: list[tuple[str, str | None]] = []
         """(what, id) of every request to do something, looks too."""
+        self.needed: list[str] = []
+        """The environments whose images somebody was about to use."""
         self.all: dict[str, EnvironmentView] = {}
         self.all_builds: dict[str, BuildView] = {}
         self.registered = (
@@ -310,6 +312,14 @@ class FakeService:
         view = self.all.get(id_)
         if view is not None and view.state not in {"building", "invalid"}:
             self._begin(id_, forced=True)
+
+    def need_image(self, id_: str) -> None:
+        self.needed.append(id_)
+
+    def request_push(self, id_: str) -> None:
+        self.asked.append(("push", id_))
+        if id_ in self.all:
+            self._replace(id_, registry=f"registry.example/{self.all[id_].image}", digest="sha256:" + "d" * 64)
 
     def cancel(self, id_: str) -> None:
         self.asked.append(("cancel", id_))

@@ -83,6 +83,12 @@ class World:
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in self.settings.items()]
         self.write("envkiln.toml", "".join(lines))
 
+    def configure_user(self, **settings: Any) -> None:
+        """Write the user's own file, which may have more than that of a root."""
+        self.paths.config_file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
+        self.paths.config_file.write_text("".join(lines), encoding="utf-8")
+
     def write(self, path: str, text: str) -> Path:
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)

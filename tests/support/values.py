@@ -21,6 +21,7 @@ from envkiln.daemon.events import (
     Looked,
     Now,
     Problem,
+    RegistryImage,
     Sighting,
 )
 from envkiln.daemon.state import Environment, Phase, State
@@ -83,6 +84,11 @@ def image(name: str, *aliases: str, id_: str | None = None) -> KnownImage:
     return KnownImage(
         name, id_ or f"sha256:{name[-32:]}", frozenset({f"{name}:latest", *aliases}), created=1.0, size=10
     )
+
+
+def registry_image(name: str) -> RegistryImage:
+    """Return an image as a registry has it."""
+    return RegistryImage(name, f"registry.example/{name}", f"sha256:{name[-32:]}", "sha256:0", ("sha256:1",), 5)
 
 
 @dataclass

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from values import DIGEST, MOVING
+from values import DIGEST, MOVING, registry_image
 
 from envkiln.daemon.events import (
     AliasSet,
+    Answer,
+    AskRegistry,
     BaseResolved,
     BaseUnresolved,
     BuildEnded,
@@ -17,6 +19,10 @@ from envkiln.daemon.events import (
     KnownImage,
     Looked,
     Problem,
+    PushEnded,
+    PushImage,
+    RegistryAnswered,
+    RegistryImage,
     ResolveBase,
     SetAlias,
     Sighting,
@@ -36,6 +42,12 @@ class World:
     tags: dict[str, str] = field(default_factory=dict)
     """The engine: from reference to the id of the image."""
     up: bool = False
+    remote: dict[str, RegistryImage] = field(default_factory=dict)
+    """The registry: what it has, by name."""
+    asked: list[AskRegistry] = field(default_factory=list)
+    to_push: list[PushImage] = field(default_factory=list)
+    pushed: set[str] = field(default_factory=set)
+    """What was ever seen in the registry after a push."""
     digest: str | None = DIGEST
     """What the registry says about the moving base image."""
     running: dict[str, StartBuild] = field(default_factory=dict)
@@ -55,6 +67,11 @@ class World:
                 self.cancelled.add(name)
             case SetAlias():
                 self.to_tag.append(effect)
+            case AskRegistry():
+                self.asked.append(effect)
+            case PushImage(name):
+                assert all(push.name != name for push in self.to_push), "pushed twice"
+                self.to_push.append(effect)
             case ResolveBase(reference):
                 assert reference not in self.to_resolve, "asked twice"
                 self.to_resolve.append(reference)
@@ -87,8 +104,13 @@ class World:
         if not self.up and ending is not Ending.CANCELLED:
             ending = Ending.INTERRUPTED
         there = f"{name}:latest" in self.tags
-        if ending is Ending.FOUND and (effect.forced or not there):
-            ending = Ending.BUILT
+        if ending in (Ending.FOUND, Ending.BUILT):
+            # The registry is asked right before the build.
+            found = (there or name in self.remote) and not effect.forced
+            ending = Ending.FOUND if found else Ending.BUILT
+        if ending is Ending.FOUND and not there:
+            self.tags[f"{name}:latest"] = f"sha256:pulled-{name}"
+            return BuildEnded(name, ending, self._image(name), pulled=self.remote[name])
         if ending is Ending.BUILT:
             self.made += 1
             self.tags[f"{name}:latest"] = f"sha256:{self.made}"
@@ -96,7 +118,26 @@ class World:
             return BuildEnded(name, ending, self._image(name))
         if ending is Ending.CANCELLED:
             return BuildEnded(name, ending)
+        if ending is Ending.UNANSWERED:
+            return BuildEnded(name, ending, problem=GONE)
         return BuildEnded(name, ending, problem=GONE, passing=passing and ending is Ending.FAILED)
+
+    def answer(self, *, reachable: bool = True) -> RegistryAnswered:
+        """Answer the oldest question about the registry."""
+        name = self.asked.pop(0).name
+        if not reachable:
+            return RegistryAnswered(name, Answer.UNKNOWN, problem=GONE)
+        image = self.remote.get(name)
+        return RegistryAnswered(name, Answer.YES if image else Answer.NO, image)
+
+    def push(self, *, reachable: bool = True) -> PushEnded:
+        """End the oldest push."""
+        effect = self.to_push.pop(0)
+        if not reachable or f"{effect.name}:latest" not in self.tags:
+            return PushEnded(effect.name, effect.image_id, problem=GONE)
+        image = self.remote.setdefault(effect.name, registry_image(effect.name))
+        self.pushed.add(effect.name)
+        return PushEnded(effect.name, effect.image_id, image)
 
     def tag(self) -> AliasSet:
         effect = self.to_tag.pop(0)
