@@ -1,10 +1,11 @@
-"""Desktop notifications on a real D-Bus, to a notification server that is a few lines long."""
+"""Notifications on a real D-Bus, to a notification server that is a few lines long; and what a real service tells."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from jeepney import HeaderFields, MessageType, new_error, new_method_return
 from jeepney.bus_messages import message_bus
 from jeepney.io.asyncio import DBusConnection, DBusRouter, Proxy, open_dbus_connection
+from receiving import Receiver, receiving
+from running import PATIENCE_S, World, until
 from values import SETTINGS
 
 from envkiln.daemon.notices import Notice
@@ -160,3 +163,55 @@ def test_a_bus_that_went_away_is_told_and_a_new_one_is_used() -> None:
             await desktop.close()
 
     play(scene())
+
+
+def test_a_failure_and_its_end_are_told_on_every_channel_without_a_credential(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    settings = (world.root / "envkiln.toml").read_text()
+    world.write("envkiln.toml", f'{settings}\n[[pattern]]\nmatch = "told"\nnotify_on = ["failed", "recovered"]\n')
+    heard = world.directory / "heard"
+    hook = world.directory / "hook"
+    hook.write_text(f'#!/bin/sh\n(echo "$ENVKILN_EVENT $ENVKILN_ENVIRONMENT: $ENVKILN_REASON"; cat; echo) >>{heard}\n')
+    hook.chmod(0o755)
+    wrong = "RUN echo no way to https://me:hush-hush@index.example/simple; exit 7"
+
+    def use(receiver: Receiver, shower: Server) -> None:
+        world.up()
+        for id_ in ("silent", "told"):
+            world.write(f"{id_}/Dockerfile", world.dockerfile(f"ENV ID={id_}", wrong))
+            world.until_state(id_, "failed")
+        until(lambda: shower.shown and len(receiver.got) > 1 and heard.exists(), world.output)
+        world.write("told/Dockerfile", world.dockerfile())
+        world.until_state("told", "ready")
+        until(lambda: len(shower.shown) > 1 and len(receiver.got) > 2 and "recovered told" in heard.read_text())
+
+    async def scene() -> None:
+        with receiving() as receiver:
+            receiver.answers = [503]
+            async with session() as address, server(address) as shower:
+                world.environ |= {
+                    "DBUS_SESSION_BUS_ADDRESS": address,
+                    "ENVKILN_NOTIFY_WEBHOOK": receiver.url,
+                    "ENVKILN_NOTIFY_WEBHOOK_SECRET": "correct-horse-battery",
+                    "ENVKILN_NOTIFY_COMMAND": str(hook),
+                }
+                await asyncio.to_thread(use, receiver, shower)
+            first, again, last = receiver.got
+            assert first[1]["envkiln-delivery"] == again[1]["envkiln-delivery"] != last[1]["envkiln-delivery"]
+            assert all(headers["envkiln-signature"].startswith("t=") for _, headers, _ in receiver.got)
+            bodies = [json.loads(body) for _, _, body in (again, last)]
+            told = [("failed", "told"), ("recovered", "told")]
+            assert [(body["event"], body["environment"]) for body in bodies] == told
+            assert [shown[3] for shown in shower.shown] == ["told: failed", "told: ready again"]
+            assert "no way to https://" in shower.shown[0][4]
+            assert "silent" not in heard.read_text()
+            everything = f"{receiver.got}{shower.shown}{heard.read_text()}{world.output()}"
+            assert "hush-hush" not in everything
+
+    async def limited() -> None:
+        async with asyncio.timeout(4 * PATIENCE_S):
+            await scene()
+
+    asyncio.run(limited())
