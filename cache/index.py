@@ -18,6 +18,8 @@ BUILDS_KEPT = 20
 
 VIEW_PARTS = 256
 """Records that hold the views: a record for each would be thousands of writes, one for all a write of megabytes."""
+USERS_KEPT = 50
+"""Environments remembered for each image."""
 
 _CHECK = 4
 _UNREADABLE = (ValueError, TypeError, zlib.error, OSError, EOFError)
@@ -136,9 +138,34 @@ class Index:
 
     def all_builds(self) -> dict[str, list[dict[str, Any]]]:
         """Return the last builds of every environment by id, oldest first."""
-        prefix = "builds:"
-        ids = [key.removeprefix(prefix) for key in self._keys() if isinstance(key, str) and key.startswith(prefix)]
-        return {id_: self.builds(id_) for id_ in ids}
+        return {id_: self.builds(id_) for id_ in self._below("builds:")}
+
+    def uses(self) -> dict[str, tuple[float, tuple[str, ...]]]:
+        """Return of every image name that was used: the wall time of the last use, the environments it was used for."""
+        found = {}
+        for name in self._below("use:"):
+            match self._get(f"use:{name}"):
+                case {"at": int() | float() as at, "environments": [*ids]}:
+                    found[name] = (float(at), tuple(map(str, ids)))
+        return found
+
+    def record_use(self, name: str, at: float, environment: str | None) -> None:
+        """Note that image `name` was used at wall time `at`; an earlier time than is known says nothing."""
+        with self._cache.transact():
+            known = self._get(f"use:{name}")
+            known = known if isinstance(known, dict) else {}
+            ids = [str(id_) for id_ in known.get("environments") or () if id_ != environment]
+            ids = [*ids, environment] if environment is not None else ids
+            before = known.get("at")
+            latest = max(at, before) if isinstance(before, int | float) else at
+            self._cache.set(f"use:{name}", {"at": latest, "environments": ids[-USERS_KEPT:]})
+
+    def aliases(self) -> frozenset[str]:
+        """Return the tags that were set for environments, also for those that are gone."""
+        return frozenset(self._below("alias:"))
+
+    def record_alias(self, alias: str, at: float) -> None:
+        self._cache.set(f"alias:{alias}", {"at": at})
 
     def document(self, name: str) -> Any:
         """Return what `store_document` stored, None when nothing did."""
@@ -166,6 +193,10 @@ class Index:
         found = self._get(_view_key(part))
         views = found.items() if isinstance(found, dict) else ()
         return {str(id_): cast("dict[str, Any]", view) for id_, view in views if isinstance(view, dict)}
+
+    def _below(self, prefix: str) -> list[str]:
+        """Return the rest of every key that begins with `prefix`."""
+        return [key.removeprefix(prefix) for key in self._keys() if isinstance(key, str) and key.startswith(prefix)]
 
     def _keys(self) -> Iterator[Any]:
         """Yield the keys, up to the first that cannot be read."""

@@ -8,6 +8,7 @@ from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.messages import (
     BuildPage,
     BuildView,
+    CleanUpView,
     EnvironmentDetail,
     EnvironmentPage,
     EnvironmentView,
@@ -96,6 +97,10 @@ class Answers(Protocol):
         """End the build of an environment, running or queued; it stays so until it is saved or asked for again."""
         ...
 
+    def use(self, id_: str) -> None:
+        """Note that the image of an environment is used now."""
+        ...
+
     def pause(self, id_: str | None) -> None:
         """Start no more builds of one environment, or (None) of any; what runs goes on."""
         ...
@@ -112,6 +117,13 @@ class Answers(Protocol):
 
     async def changed(self) -> None:
         """Return when the state has changed."""
+        ...
+
+    async def clean_up(self, *, dry_run: bool = False) -> CleanUpView:
+        """Remove what the policy lets go, or say what would go.
+
+        Raises EngineUnavailable and EngineRefused.
+        """
         ...
 
     async def web_link(self) -> str:

@@ -73,6 +73,7 @@ class _Handlers:
             "cancel": self._asking(answers.cancel),
             "pause": self._asking(answers.pause),
             "resume": self._asking(answers.resume),
+            "use": self._asking(answers.use),
             "rescan": self._rescan,
             "pause_all": self._asking_all(answers.pause),
             "resume_all": self._asking_all(answers.resume),
@@ -85,6 +86,7 @@ class _Handlers:
             "version": self._version,
             "events": self._follow_events,
             "stats": self._stats,
+            "clean_up": self._clean_up,
             "web": self._web,
             "openapi": self._openapi,
             "healthz": self._healthz,
@@ -104,6 +106,8 @@ class _Handlers:
             self._answers.need_image(id_)
             await self._answers.applied()
             await self._settled(id_, min(max(0.0, query["wait"]), LONGEST_WAIT_S))
+            if self._answers.is_settled(id_):
+                self._answers.use(id_)
         detail = await self._answers.detail(id_)
         if detail is None:
             raise _no_environment()
@@ -194,6 +198,9 @@ class _Handlers:
 
     async def _stats(self, _request: Request, _item: str, _query: Query) -> Response:
         return _json(await self._answers.stats())
+
+    async def _clean_up(self, _request: Request, _item: str, query: Query) -> Response:
+        return _json(await self._answers.clean_up(**query))
 
     async def _web(self, _request: Request, _item: str, _query: Query) -> Response:
         return _json(WebLink(await self._answers.web_link()))

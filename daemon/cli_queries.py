@@ -5,7 +5,7 @@ import click
 from envkiln.daemon.cli_shared import json_option, say_down, say_troubles, settled
 from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
-from envkiln.daemon.knowledge import find_environment
+from envkiln.daemon.knowledge import find_environment, note_use
 from envkiln.daemon.text import one_line
 
 
@@ -34,6 +34,7 @@ def image(environment: str, last_good: bool, as_json: bool) -> int:
         click.echo(json.dumps({"environment": found.id, "image": f"{name}:latest"}))
     else:
         click.echo(f"{name}:latest")
+    note_use(found, str(name))
     if found.client is None:
         say_down(found.age)
     else:

@@ -14,7 +14,7 @@ from envkiln.daemon.client import Client, ServiceDown
 from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.containers import RunOptions, docker_run
 from envkiln.daemon.errors import UnknownEnvironment
-from envkiln.daemon.knowledge import Found, find_environment
+from envkiln.daemon.knowledge import Found, find_environment, note_use
 from envkiln.daemon.paths import paths_from
 from envkiln.daemon.text import one_line
 
@@ -159,6 +159,7 @@ def _image(environment: str, *, last_good: bool) -> str:
             raise NoImage(f"{one_line(found.id)} has no image yet that was ready", hint="see: envkiln status")
         if found.client is None:
             click.echo(f"this is the last image that was ready: {name}", err=True)
+        note_use(found, str(name))
         return str(name)
     view = settled(found.client, found.id)
     if view["state"] == "ready":

@@ -19,6 +19,7 @@ API = 1
 PAGE = 1000
 _LOOK_S = 60.0
 """A look at everything may take this long."""
+_CLEAN_UP_S = 3600.0
 _QUIET_S = 90.0
 """A stream that says nothing for so long is asked for again, from where it was."""
 _AGAIN_S = 0.5
@@ -106,6 +107,10 @@ class Client:
         """End the build of an environment; its view, None when there is none of that id."""
         return self._ask("POST", f"{_of(id_)}/cancel")
 
+    def use(self, id_: str) -> View | None:
+        """Note that the image of an environment is used; its view, None when there is none of that id."""
+        return self._ask("POST", f"{_of(id_)}/use")
+
     def pause(self, id_: str | None) -> View | None:
         """Start no more builds of one environment (its view, or None) or of any (the service's)."""
         return self._of_one_or_all(id_, "pause")
@@ -150,6 +155,11 @@ class Client:
     def stats(self) -> View:
         """Return the `StatsView`."""
         return self._there(self._ask("GET", "/v1/stats", wait_s=_LOOK_S))
+
+    def clean_up(self, *, dry_run: bool) -> View:
+        """Remove the images that nobody needs, or say which would go; return the `CleanUpView`."""
+        query = f"?dry_run={str(dry_run).lower()}"
+        return self._there(self._ask("POST", f"/v1/gc{query}", wait_s=_CLEAN_UP_S))
 
     def events(
         self, last_id: str | None = None, *, lost: Callable[[ServiceDown], None] | None = None

@@ -118,6 +118,16 @@ class Config:
     trust_azureml_images: bool
     web_port: int
     stop_wait_s: float
+    clean_up: bool
+    clean_up_interval_s: float
+    keep_last: int
+    keep_days: float
+    keep_images: tuple[str, ...]
+    disk_budget_gb: float | None
+    low_disk_gb: float
+    build_cache_gb: float | None
+    log_keep_days: float
+    log_budget_gb: float
     below: Layer = field(repr=False, compare=False)
     """Defaults and the user's file."""
     above: Layer = field(repr=False, compare=False)

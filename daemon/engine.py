@@ -62,6 +62,7 @@ class Engine:
                 api_version=str(version["ApiVersion"]),
                 platform=f"{version.get('Os', 'linux')}/{version.get('Arch', 'unknown')}",
                 storage_driver=str(info.get("Driver", "")),
+                data_root=str(info.get("DockerRootDir", "")),
             )
 
     def images(self) -> list[EngineImage]:
@@ -70,6 +71,17 @@ class Engine:
         with self._calling("list images") as client:
             listed = map(listed_image, client.images())
             return [image for image in listed if any(name.startswith(IMAGE_PREFIX) for name in image.references)]
+
+    def all_images(self) -> list[EngineImage]:
+        """Return every image, with or without a reference, but not the steps on the way to one."""
+        with self._calling("list all images") as client:
+            return list(map(listed_image, client.images()))
+
+    def used_images(self) -> frozenset[str]:
+        """Return the ids of the images that containers use, running or not."""
+        with self._calling("list containers") as client:
+            listed: list[Mapping[str, Any]] = client.containers(all=True)
+            return frozenset(str(container["ImageID"]) for container in listed)
 
     def labelled(self, key: str, value: str) -> list[EngineImage]:
         """Return the images with this label, with or without a reference."""
@@ -119,6 +131,15 @@ class Engine:
                 return False
             raise
         return True
+
+    def prune_build_cache(self, keep_bytes: int) -> int:
+        """Cut the build cache down to `keep_bytes`, what was used longest ago first; return the bytes that are free.
+
+        What a running build uses stays. Raises EngineRefused where the engine has no such call.
+        """
+        with self._calling("prune the build cache") as client:
+            pruned: Mapping[str, Any] = client.prune_builds(keep_storage=keep_bytes, all=True)
+            return int(pruned.get("SpaceReclaimed") or 0)
 
     def restore(self, reference: str, image_id: str | None) -> None:
         """Undo a tag that came too late: `image_id` is what had the reference before, None for nothing."""
@@ -219,6 +240,10 @@ class Engine:
             self._address = str(settings.get("base_url") or "")
             _knock(self._address)
             return connect(settings, timeout_s or self._timeout_s)
+
+    def is_local(self) -> bool:
+        """Return whether the engine is reached by a socket of this machine."""
+        return self._where().startswith("unix://")
 
     @contextmanager
     def _calling(self, what: str, *, registry: bool = False) -> Iterator["docker.APIClient"]:

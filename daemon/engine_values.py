@@ -17,6 +17,8 @@ class EngineInfo:
     api_version: str
     platform: str
     storage_driver: str
+    data_root: str = ""
+    """Where it keeps its images, on its own machine."""
 
     @property
     def has_buildkit(self) -> bool:

@@ -44,13 +44,17 @@ def whole(low: int, high: int) -> Kind:
     return Kind(f"a whole number from {low} to {high}", check, int)
 
 
-def seconds(low: float, high: float) -> Kind:
+def number(unit: str, low: float, high: float) -> Kind:
     def check(value: Any) -> float:
         _require(isinstance(value, int | float) and not isinstance(value, bool))
         _require(math.isfinite(value) and low <= value <= high)
         return float(value)
 
-    return Kind(f"a number of seconds from {low:g} to {high:.0f}", check, float)
+    return Kind(f"a number of {unit} from {low:g} to {high:.0f}", check, float)
+
+
+def seconds(low: float, high: float) -> Kind:
+    return number("seconds", low, high)
 
 
 def choice(*words: str) -> Kind:
@@ -188,6 +192,12 @@ def _ignore(pattern: str) -> str:
     return pattern
 
 
+def pin_pattern(pattern: str) -> str:
+    """Return a shell pattern for images that stay; raises ValueError."""
+    _require(pattern and pattern.isprintable() and not re.search(r"\s", pattern), f"{pattern!r} is not a pattern")
+    return pattern
+
+
 WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 """The names that Docker gives builders and networks, as a pattern for `text`."""
 
@@ -200,4 +210,5 @@ COMMAND = Kind('a list of words such as ["notify.sh", "--short"]', _command, _wo
 ALIASES = _list('a list of tags such as "{id}:latest"', _alias, ",")
 IGNORE = _list("a list of patterns as in .gitignore", _ignore, ",")
 REGISTRIES = _list('a list of registries such as "team.azurecr.io"', _registry, ",")
+PINS = _list('a list of patterns such as "gpu/*"', pin_pattern, ",")
 PATHS = _list("a list of paths", _path, ":")

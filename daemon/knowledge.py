@@ -4,11 +4,12 @@ import difflib
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from envkiln.cache.errors import EnvkilnError
 from envkiln.daemon.client import Client, ServiceDown
 from envkiln.daemon.errors import UnknownEnvironment
 from envkiln.daemon.paths import Paths, paths_from
@@ -102,6 +103,18 @@ def find_environment(environment: str, paths: Paths | None = None) -> Found:
     of_image = [build for build in builds if build.get("image") == view.get("image") and build.get("definition")]
     definition = of_image[0]["definition"] if of_image else None
     return Found({"definition": definition, "changes": [], **view, "builds": builds}, None, known.age)
+
+
+def note_use(found: Found, image: str, paths: Paths | None = None) -> None:
+    """Note that an environment's image is used now, for clean-ups; what cannot be noted keeps nobody from the use."""
+    import sqlite3  # noqa: PLC0415 -- after the answer
+
+    with suppress(ServiceDown, EnvkilnError, OSError, sqlite3.Error):
+        if found.client is not None:
+            found.client.use(found.id)
+        elif (index := open_index(paths or paths_from(os.environ))) is not None:
+            with closing(index):
+                index.record_use(image, time.time(), found.id)
 
 
 def find_running(client: Client, environment: str) -> View:

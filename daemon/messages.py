@@ -187,6 +187,9 @@ class StatsView(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     image_bytes: int
     log_bytes: int
+    removed: int = 0
+    freed_bytes: int = 0
+    """By clean-ups: `removed` images."""
     days: tuple[DayView, ...] = ()
     disk: tuple[DiskSample, ...] = ()
 
@@ -258,6 +261,39 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     problems: tuple[str, ...] = ()
     next: str | None = None
+
+
+class ImageVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that a clean-up removed or kept, and why. `frees` are the bytes that nothing else holds without it."""
+
+    image: str
+    id: str
+    tags: tuple[str, ...]
+    size: int
+    frees: int = 0
+    reason: str
+
+
+class CleanUpView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a clean-up removed, or with `dry_run` would remove, and what it kept.
+
+    `freed_bytes` counts a layer only where no image is left that has it; `image_bytes` are the layers that envkiln's
+    images hold then, each once, without those of other images. `cache_bytes` were freed in the engine's build cache,
+    `log_bytes` of `logs` old logs. `problems` say what could not be done, or why nothing was. In an event, `kept` is
+    empty.
+    """
+
+    dry_run: bool
+    at: float
+    seconds: float = 0.0
+    removed: tuple[ImageVerdict, ...] = ()
+    kept: tuple[ImageVerdict, ...] = ()
+    freed_bytes: int = 0
+    image_bytes: int = 0
+    cache_bytes: int = 0
+    logs: int = 0
+    log_bytes: int = 0
+    problems: tuple[str, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ class Metrics:
         self.skips = 0
         self.pulls = 0
         self.pushes: Counter[str] = Counter()
+        self.removed = 0
+        self.freed_bytes = 0
         self.builds: Counter[str] = Counter()
         self.build_seconds = Histogram(_BUILD_BUCKETS)
         self.lag_seconds = Histogram(_LAG_BUCKETS)
@@ -70,6 +72,11 @@ class Metrics:
     def skipped(self) -> None:
         """A new or changed text needed no build."""
         self.skips += 1
+
+    def cleaned(self, images: int, freed_bytes: int) -> None:
+        """A clean-up has removed so many images."""
+        self.removed += images
+        self.freed_bytes += freed_bytes
 
     def event_lag(self, seconds: float) -> None:
         """This long it took from a save that had come to rest until it was known what it says."""
@@ -119,6 +126,8 @@ class _Collector:
             pushes.add_metric([state], count)
         yield pushes
         yield CounterMetricFamily("envkiln_skips", "Texts that needed no build: the image was there.", metrics.skips)
+        yield CounterMetricFamily("envkiln_removed_images", "Images that clean-ups have removed.", metrics.removed)
+        yield CounterMetricFamily("envkiln_freed_bytes", "Bytes that clean-ups have freed.", metrics.freed_bytes)
         for name, text, histogram in (
             ("envkiln_build_seconds", "Seconds of builds that were built or failed.", metrics.build_seconds),
             ("envkiln_event_lag_seconds", "Seconds from a save to knowing what it says.", metrics.lag_seconds),

@@ -3,8 +3,8 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from envkiln.cache.names import short_name
@@ -18,7 +18,7 @@ async def name_lock(directory: Path, name: str) -> AsyncIterator[bool]:
 
     The kernel drops the lock with the process, so a killed build leaves none behind. The empty file stays.
     """
-    descriptor = os.open(directory / f"{short_name(name)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(directory, name)
     waited = False
     try:
         while not _taken(descriptor):
@@ -27,6 +27,20 @@ async def name_lock(directory: Path, name: str) -> AsyncIterator[bool]:
         yield waited
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def free_lock(directory: Path, name: str) -> Iterator[bool]:
+    """Hold the lock of an image name, if nobody else does; yields whether it is ours."""
+    descriptor = _open(directory, name)
+    try:
+        yield _taken(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(directory: Path, name: str) -> int:
+    return os.open(directory / f"{short_name(name)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _taken(descriptor: int) -> bool:

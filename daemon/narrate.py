@@ -7,8 +7,10 @@ from enum import Enum
 from envkiln.cache.names import short_name
 from envkiln.cache.redact import redact
 from envkiln.daemon.events import EngineConnected, EngineLost, Event, Progressed, PushEnded, RegistryAnswered
+from envkiln.daemon.messages import CleanUpView
 from envkiln.daemon.progress_text import elapsed_text, step_text
 from envkiln.daemon.state import Environment, Phase, State
+from envkiln.daemon.text import size
 from envkiln.daemon.watched_root import LookReport
 
 MOST_LINES = 50
@@ -63,6 +65,25 @@ def narrate_look(report: LookReport) -> list[Line]:
         Line(f"saved; nothing that counts has changed ({report.seconds * 1000:.0f} ms)", id_) for id_ in report.same
     ]
     return same if len(same) <= 20 else [Line(f"{len(same)} definitions read again, none has changed")]
+
+
+def narrate_clean_up(view: CleanUpView) -> list[Line]:
+    """Return the lines about a clean-up; none about one that had nothing to do."""
+    lines = [Line(f"clean-up: {problem}", level=Level.WARNING) for problem in view.problems]
+    if view.removed or view.logs or view.cache_bytes:
+        lines.insert(0, Line(f"clean-up: {removed_text(view)}"))
+    return lines
+
+
+def removed_text(view: CleanUpView) -> str:
+    """Return what a clean-up removed, in numbers."""
+    count = len(view.removed)
+    parts = [f"removed {count} {'image' if count == 1 else 'images'}, {size(view.freed_bytes)} freed"]
+    if view.cache_bytes:
+        parts.append(f"{size(view.cache_bytes)} of the build cache")
+    if view.logs:
+        parts.append(f"{view.logs} old {'log' if view.logs == 1 else 'logs'}, {size(view.log_bytes)}")
+    return "; ".join(parts)
 
 
 def _progress(event: Progressed, before: State, after: State) -> list[Line]:

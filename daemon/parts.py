@@ -9,12 +9,13 @@ from envkiln.cache.index import Index
 from envkiln.daemon.config import Config
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_watch import EngineWatch
-from envkiln.daemon.events import BaseResolved, Event
+from envkiln.daemon.events import AliasSet, BaseResolved, Event
 from envkiln.daemon.hands import Hands
 from envkiln.daemon.history import History
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.loop import Loop, clock
 from envkiln.daemon.messages import BuildView
+from envkiln.daemon.needs import given_up, left_behind
 from envkiln.daemon.obtain import Obtainer
 from envkiln.daemon.paths import Paths
 from envkiln.daemon.records import Records
@@ -27,6 +28,7 @@ from envkiln.daemon.watched_root import LookReport
 
 @dataclass(frozen=True, slots=True)
 class Parts:
+    engine: Engine
     loop: Loop
     hands: Hands
     roots: Roots
@@ -71,7 +73,7 @@ def make_parts(
     roots = Roots(config, index, records, loop.post, report)
     hands = Hands(
         engine=engine,
-        obtainer=Obtainer(engine, registry, paths.state / "locks"),
+        obtainer=Obtainer(engine, registry, paths.locks),
         registry=registry,
         config=config,
         logs=logs,
@@ -83,14 +85,20 @@ def make_parts(
         announce=announce,
     )
 
-    def record(event: Event, _before: State, after: State) -> None:
+    def record(event: Event, before: State, after: State) -> None:
         records.note(after)
         if isinstance(event, BaseResolved) and event.digest is not None:
             records.note_digest(event.reference, event.digest, time.time())
+        if isinstance(event, AliasSet) and event.problem is None:
+            records.note_alias(event.alias, time.time())
+        for alias in given_up(before, after):
+            records.note_alias(alias, time.time())
+        for name, id_ in left_behind(before, after):
+            records.note_use(name, time.time(), id_)
 
     loop.perform = hands.perform
     loop.observe(record)
-    return Parts(loop, hands, roots, engine_watch, records, history, logs)
+    return Parts(engine, loop, hands, roots, engine_watch, records, history, logs)
 
 
 def _registry(config: Config, engine: Engine, engine_watch: EngineWatch) -> Registry:

@@ -43,6 +43,16 @@ class Paths:
         return self.state / "logs"
 
     @property
+    def pins(self) -> Path:
+        """The file of what `envkiln pin` has pinned."""
+        return self.state / "pins"
+
+    @property
+    def locks(self) -> Path:
+        """The directory of the locks of image names."""
+        return self.state / "locks"
+
+    @property
     def index(self) -> Path:
         """The directory of the index: its name has the version of its layout."""
         return self.state / "index-v1"

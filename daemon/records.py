@@ -57,6 +57,13 @@ class Records:
     def note_build(self, id_: str, build: Mapping[str, Any]) -> None:
         self._later(f"build:{id_}:{build['started']}", lambda: self._index.add_build(id_, build))
 
+    def note_alias(self, alias: str, at: float) -> None:
+        self._later(f"alias:{alias}", lambda: self._index.record_alias(alias, at))
+
+    def note_use(self, image: str, at: float, environment: str) -> None:
+        """Note that the image was used, at wall time `at`, for the environment."""
+        self._later(f"use:{image}:{environment}", lambda: self._index.record_use(image, at, environment))
+
     def note_document(self, name: str, encode: Callable[[], Any]) -> None:
         """Note a value of JSON; `encode` is called in another thread."""
         self._later(f"document:{name}", lambda: self._index.store_document(name, encode()))

@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
+from envkiln.daemon.clean_up import CleanUp
 from envkiln.daemon.config import Config, ConfigError
 from envkiln.daemon.events import Reconfigured
 from envkiln.daemon.narrate import Level, Line
 from envkiln.daemon.parts import Parts
 from envkiln.daemon.settings import SETTINGS, Scope
+from envkiln.daemon.settings_clean_up import CLEAN_UP
 
 RELOADED = frozenset(
     {
         *("roots", "concurrent_builds", "polling", "poll_interval_s", "look_interval_s", "digest_refresh_s"),
         *("docker_config", "stop_wait_s"),
+        *(setting.name for setting in CLEAN_UP),
     }
 )
 """The settings of the whole service that hold at once; those of roots and environments all do."""
@@ -28,7 +31,12 @@ class Reloader:
     """Lives on the event loop. `config` is what holds; one that is wrong never does, and is told of."""
 
     def __init__(
-        self, config: Config, load: Callable[[], Config], parts: Parts, say: Callable[[list[Line]], None]
+        self,
+        config: Config,
+        load: Callable[[], Config],
+        parts: Parts,
+        say: Callable[[list[Line]], None],
+        clean_up: CleanUp,
     ) -> None:
         """`load` reads the configuration anew, in another thread; it raises ConfigError."""
         self.config = config
@@ -37,6 +45,7 @@ class Reloader:
         self._load = load
         self._parts = parts
         self._say = say
+        self._clean_up = clean_up
 
     async def reload(self) -> None:
         """Read the configuration and go on by it; when it is wrong, go on as before."""
@@ -48,6 +57,7 @@ class Reloader:
             self._say([Line(self.problems[0], level=Level.ERROR)])
             return
         self.config = config
+        self._clean_up.config = config
         self._parts.hands.reconfigure(config)
         self._parts.loop.post(Reconfigured(config.concurrent_builds, config.digest_refresh_s))
         await self._parts.roots.reconfigure(config, self._parts.loop.drained)

@@ -5,21 +5,24 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
+import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
 from envkiln.cache.index import Index
 from envkiln.daemon.api import make_api
+from envkiln.daemon.clean_up import CleanUp
 from envkiln.daemon.config import Config
 from envkiln.daemon.disk_use import DiskUse
 from envkiln.daemon.events import EngineConnected, Event, Reconfigured
 from envkiln.daemon.fault_point import reach
+from envkiln.daemon.housekeeper import Housekeeper
 from envkiln.daemon.instance import single_instance, usable
 from envkiln.daemon.journal import Journal, encoded
 from envkiln.daemon.managed import Managed
-from envkiln.daemon.messages import BuildView, Saved
+from envkiln.daemon.messages import BuildView, CleanUpView, Saved
 from envkiln.daemon.metrics import Metrics
-from envkiln.daemon.narrate import Level, Line, narrate, narrate_look
+from envkiln.daemon.narrate import Level, Line, narrate, narrate_clean_up, narrate_look
 from envkiln.daemon.notify import Notifier
 from envkiln.daemon.parts import Parts, make_parts
 from envkiln.daemon.paths import Paths
@@ -116,6 +119,7 @@ class Service:
                     group.create_task(self._watch_roots()),
                     group.create_task(self._managed.run()),
                     group.create_task(self._workspace.run()),
+                    group.create_task(self._housekeeper.run()),
                 ]
                 if self._config.web_port:
                     await self._door.open()
@@ -148,6 +152,8 @@ class Service:
         )
         self._door = WebDoor(self._web, self._paths.state / "token", self._config.web_port)
         self._notifier = Notifier(lambda problem: self.say([Line(problem, level=Level.WARNING)]))
+        clean_up = CleanUp(self._config, parts, self._paths, index)
+        self._housekeeper = Housekeeper(clean_up, parts, index, self._cleaned)
         self.answers = ServiceAnswers(
             parts,
             views=views,
@@ -156,15 +162,23 @@ class Service:
             disk_use=self._disk_use,
             door=self._door,
             workspace=self._workspace,
+            housekeeper=self._housekeeper,
             problems=self._problems,
         )
         self._managed = Managed(self._manager, self.answers)
-        self._reloader = Reloader(self._config, self._load, parts, self.say)
+        self._reloader = Reloader(self._config, self._load, parts, self.say, clean_up)
         self._telling = Telling(self._journal, views, self.answers.service, self.answers.build_of_image)
         parts.loop.observe(self._telling.observe)
         parts.loop.observe(self._observe)
         parts.loop.observe(self._notifier.observe)
         parts.loop.observe(self._disk_use.observe)
+        parts.loop.observe(lambda *_: self._housekeeper.check())
+
+    def _cleaned(self, view: CleanUpView) -> None:
+        self.say(narrate_clean_up(view))
+        self._metrics.cleaned(len(view.removed), view.freed_bytes)
+        self._tally.cleaned(len(view.removed), view.freed_bytes)
+        self._journal.add("cleaned", encoded(msgspec.structs.replace(view, kept=())))
 
     def _watches(self) -> int:
         return sum(watched.watcher.watches for watched in self._parts.roots.all if watched.watcher)
@@ -175,6 +189,7 @@ class Service:
             *((records.problem,) if records.problem else ()),
             *self._workspace.problems,
             *self._reloader.problems,
+            *self._housekeeper.problems,
             *self._notifier.problems,
         )
 
@@ -188,6 +203,7 @@ class Service:
         reach("first-look-done")
         await self._parts.loop.drained()
         self._looked = True
+        self._housekeeper.check()
         self._service_changed()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._parts.roots.run())

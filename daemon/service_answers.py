@@ -14,11 +14,13 @@ from envkiln.cache.shown import definition_text
 from envkiln.daemon.answers import USUAL_PAGE
 from envkiln.daemon.disk_use import DiskUse, image_sizes
 from envkiln.daemon.events import BuildRequested, CancelRequested, ImageNeeded, Paused, PushRequested, Resumed
+from envkiln.daemon.housekeeper import Housekeeper
 from envkiln.daemon.journal import Journal
 from envkiln.daemon.messages import (
     API_VERSION,
     BuildPage,
     BuildView,
+    CleanUpView,
     EnvironmentDetail,
     EnvironmentPage,
     EnvironmentView,
@@ -45,7 +47,7 @@ _SETTLED = frozenset({Phase.READY, Phase.FAILED, Phase.INVALID, Phase.NAMED})
 class ServiceAnswers:
     """Everything runs on the event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- it joins the parts
         self,
         parts: Parts,
         *,
@@ -55,6 +57,7 @@ class ServiceAnswers:
         disk_use: DiskUse,
         door: WebDoor,
         workspace: WorkspaceWatch,
+        housekeeper: Housekeeper,
         problems: Callable[[], tuple[str, ...]],
     ) -> None:
         """`problems` says what is wrong with the service itself now."""
@@ -67,6 +70,7 @@ class ServiceAnswers:
         self._disk_use = disk_use
         self._door = door
         self._workspace = workspace
+        self._housekeeper = housekeeper
         self._started = time.time()
         self._changed = asyncio.Event()
 
@@ -218,6 +222,12 @@ class ServiceAnswers:
     def cancel(self, id_: str) -> None:
         self._parts.loop.post(CancelRequested(id_))
 
+    def use(self, id_: str) -> None:
+        environment = self._parts.loop.state.environments.get(id_)
+        if environment is not None:
+            for name in {environment.last_good, environment.wanted} - {None}:
+                self._parts.records.note_use(str(name), time.time(), id_)
+
     def pause(self, id_: str | None) -> None:
         self._parts.loop.post(Paused(id_))
 
@@ -236,6 +246,9 @@ class ServiceAnswers:
 
     async def changed(self) -> None:
         await self._changed.wait()
+
+    async def clean_up(self, *, dry_run: bool = False) -> CleanUpView:
+        return await self._housekeeper.clean(dry_run=dry_run)
 
     async def web_link(self) -> str:
         return await self._door.open()

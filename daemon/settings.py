@@ -19,6 +19,7 @@ from envkiln.daemon.kinds import (
     whole,
 )
 from envkiln.daemon.setting import ConfigError, Scope, Setting, nearest, plain, toml_text
+from envkiln.daemon.settings_clean_up import CLEAN_UP
 
 __all__ = ["BY_NAME", "SETTINGS", "ConfigError", "Scope", "Setting", "nearest", "plain", "toml_text"]
 
@@ -106,6 +107,7 @@ SETTINGS: tuple[Setting, ...] = (
         Scope.SERVICE,
         "How long builds that run may go on when the service is asked to stop; then they are cancelled.",
     ),
+    *CLEAN_UP,
     Setting(
         "settle_ms",
         whole(0, 60_000),

@@ -22,6 +22,8 @@ class _Kept(msgspec.Struct):
     failed: int = 0
     cancelled: int = 0
     unchanged: int = 0
+    removed: int = 0
+    freed_bytes: int = 0
     seconds_saved: float = 0.0
     build_seconds: float = 0.0
     days: dict[str, DayView] = {}
@@ -79,6 +81,12 @@ class Tally:
             self._add(hits=1, seconds_saved=saved)
         return hits
 
+    def cleaned(self, images: int, freed_bytes: int) -> None:
+        """Count a clean-up."""
+        self._kept.removed += images
+        self._kept.freed_bytes += freed_bytes
+        self.changed = self.changed or images > 0
+
     def unchanged(self, saves: int) -> None:
         """Count saves that changed nothing that counts."""
         if saves:
@@ -99,6 +107,8 @@ class Tally:
             failed=kept.failed,
             cancelled=kept.cancelled,
             unchanged=kept.unchanged,
+            removed=kept.removed,
+            freed_bytes=kept.freed_bytes,
             builds_saved=kept.hits,
             seconds_saved=round(kept.seconds_saved, 3),
             build_seconds=round(kept.build_seconds, 3),

@@ -85,6 +85,14 @@ class WatchedRoot:
             problems[""] = self._absence
         return problems
 
+    @property
+    def unseen(self) -> str | None:
+        """Why environments may be below this root that are not known; None where a look has seen all of it."""
+        if self._snapshot is None or self._snapshot.missing:
+            return f"{self.root.path} is not there"
+        place = next(iter(self._snapshot.problems), None)
+        return f"{self.root.path / place} cannot be looked at" if place is not None else None
+
     async def start(self) -> None:
         """Look at everything, then watch; what changes in between is found by one more look, soon."""
         self.watcher = self._new_watcher()

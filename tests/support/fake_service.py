@@ -26,6 +26,7 @@ from envkiln.daemon.messages import (
     API_VERSION,
     BuildPage,
     BuildView,
+    CleanUpView,
     DayView,
     DiskSample,
     EngineView,
@@ -34,6 +35,7 @@ from envkiln.daemon.messages import (
     EnvironmentView,
     Gone,
     ImagePage,
+    ImageVerdict,
     ImageView,
     ProgressView,
     RootView,
@@ -327,6 +329,9 @@ class FakeService:
         if view is not None and view.state == "building":
             self._end(id_, "cancelled", "cancelled", "ask for it again with: envkiln build --force")
 
+    def use(self, id_: str) -> None:
+        self.asked.append(("use", id_))
+
     def pause(self, id_: str | None) -> None:
         self._pause("pause", id_, paused=True)
 
@@ -341,6 +346,17 @@ class FakeService:
 
     async def changed(self) -> None:
         await self._changed.wait()
+
+    async def clean_up(self, *, dry_run: bool = False) -> CleanUpView:
+        self.asked.append(("clean-up", str(dry_run)))
+        images = [_image(image_of(id_), []) for id_ in ("old", "training")]
+        gone, kept = (
+            ImageVerdict(image=it.image, id=it.id, tags=it.tags, size=it.size, frees=2_000_000, reason=reason)
+            for it, reason in zip(images, ("not used for 40d", "training needs it"), strict=True)
+        )
+        return CleanUpView(
+            dry_run=dry_run, at=NOW, removed=(gone,), kept=(kept,), freed_bytes=2_000_000, image_bytes=998_000_000
+        )
 
     async def web_link(self) -> str:
         return self.link

@@ -68,6 +68,8 @@ class World:
             "XDG_RUNTIME_DIR": str(directory / "run"),
             "XDG_CONFIG_HOME": str(directory / "config"),
             "DOCKER_HOST": engine_url,
+            # Worlds share an engine: none takes away what another may need, but those that say so.
+            "ENVKILN_CLEAN_UP": "false",
             "TMPDIR": str(directory / "tmp"),
         }
         (directory / "tmp").mkdir()

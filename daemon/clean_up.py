@@ -1,0 +1,168 @@
+"""Takes away what nobody needs: asks everybody who may need an image, plans, and sweeps."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from envkiln.cache.errors import EnvkilnError
+from envkiln.cache.index import Index
+from envkiln.daemon.config import Config
+from envkiln.daemon.inventory import Inventory, take_inventory
+from envkiln.daemon.messages import CleanUpView, ImageVerdict
+from envkiln.daemon.needs import Remembered, merged_uses, protected_by
+from envkiln.daemon.parts import Parts
+from envkiln.daemon.paths import Paths
+from envkiln.daemon.pins import PinsUnreadable, read_pins
+from envkiln.daemon.retention import HeldImage, Plan, Protected, Retention, Verdict, freed_bytes, plan
+from envkiln.daemon.state import State, movable_base
+from envkiln.daemon.sweep import Sweep
+from envkiln.daemon.workspace import registered_images
+
+GB = 1_000_000_000
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    inventory: Inventory
+    protected: Protected
+
+
+@dataclass(frozen=True, slots=True)
+class _Swept:
+    """What is gone, what stayed after all and why, and what went wrong."""
+
+    gone: tuple[Verdict, ...]
+    stayed: tuple[Verdict, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class CleanUp:
+    """Cleans one engine up. Lives on the event loop; one clean-up runs at a time."""
+
+    def __init__(self, config: Config, parts: Parts, paths: Paths, index: Index) -> None:
+        self.config = config
+        """What holds; a reload sets it."""
+        self._parts = parts
+        self._paths = paths
+        self._index = index
+        self._running = asyncio.Lock()
+
+    async def clean(self, *, dry_run: bool = False, need: int = 0) -> CleanUpView:
+        """Remove what the configured policy lets go, and more where the disk needs `need` bytes.
+
+        Raises EngineUnavailable and EngineRefused before anything is removed; what goes wrong later is in `problems`.
+        """
+        policy = retention(self.config, need)
+        async with self._running:
+            return await self._clean(policy, dry_run=dry_run)
+
+    async def remove_untagged(self) -> CleanUpView:
+        """Remove only the images that have lost their tag to a newer one."""
+        async with self._running:
+            return await self._clean(Retention(0, float("inf")), dry_run=False)
+
+    async def _clean(self, policy: Retention, *, dry_run: bool) -> CleanUpView:
+        started = time.time()
+        begun = time.monotonic()
+        facts = await self._facts()
+        planned = plan(facts.inventory.images, facts.protected, policy, started)
+        swept = _Swept(planned.going) if dry_run else await asyncio.to_thread(self._sweep, planned)
+        gone = frozenset(verdict.image.id for verdict in swept.gone)
+        freed = freed_bytes(facts.inventory.images, gone, facts.protected.shared)
+        return CleanUpView(
+            dry_run=dry_run,
+            at=started,
+            seconds=round(time.monotonic() - begun, 3),
+            removed=tuple(map(_view, swept.gone)),
+            kept=tuple(map(_view, [*swept.stayed, *planned.staying])),
+            freed_bytes=freed,
+            image_bytes=planned.used - freed,
+            problems=(*_obstacle(facts.protected), *swept.problems),
+        )
+
+    async def _facts(self) -> _Facts:
+        await self._parts.records.flush()
+        remembered = await asyncio.to_thread(self._remember)
+        uses = merged_uses(remembered, self._parts.history.all(), self._parts.loop.state)
+        inventory = await asyncio.to_thread(take_inventory, self._parts.engine, uses)
+        registered = await asyncio.to_thread(registered_images, self.config)
+        blind = self._blind()
+        try:
+            pinned = (*self.config.keep_images, *await asyncio.to_thread(read_pins, self._paths.pins))
+        except PinsUnreadable as error:
+            pinned, blind = (), error.message
+        protected = protected_by(
+            self._parts.loop.state, remembered, inventory, registered=registered, pinned=pinned, blind=blind
+        )
+        return _Facts(inventory, protected)
+
+    def _remember(self) -> Remembered:
+        return Remembered(self._index.uses(), self._index.aliases(), self._index.views())
+
+    def _blind(self) -> str | None:
+        """Return why it is not known what is needed now, None where it is."""
+        roots = self._parts.roots
+        if not roots.started:
+            return "the first look at the roots is not done"
+        if not roots.all:
+            return "no directory is watched, so nothing is known of what is needed"
+        unseen = next((why for watched in roots.all if (why := watched.unseen) is not None), None)
+        return unseen or unanswered(self._parts.loop.state)
+
+    def _sweep(self, planned: Plan) -> _Swept:
+        sweep = Sweep(self._parts.engine, self._paths.locks, self._objection)
+        gone: list[Verdict] = []
+        stayed: list[Verdict] = []
+        for number, verdict in enumerate(planned.going):
+            try:
+                why = sweep.remove(verdict.image)
+            except (EnvkilnError, OSError) as error:
+                rest = [Verdict(it.image, "the clean-up ended before it") for it in planned.going[number:]]
+                return _Swept(tuple(gone), (*stayed, *rest), (str(error),))
+            if why is None:
+                gone.append(verdict)
+            else:
+                stayed.append(Verdict(verdict.image, why))
+        return _Swept(tuple(gone), tuple(stayed))
+
+    def _objection(self, image: HeldImage) -> str | None:
+        # In the sweep's thread: the state is one frozen value, and this is the newest.
+        state = self._parts.loop.state
+        if image.name in state.builds or image.name in state.setting.values():
+            return "is being built"
+        ids = state.wanted.get(image.name)
+        if ids and image.address in image.references:
+            return f"{min(ids)} needs it"
+        claimed = sorted(image.references & state.claims.keys())
+        return f"has the tag {claimed[0]} of an environment" if claimed else None
+
+
+def retention(config: Config, need: int = 0) -> Retention:
+    """Return the configured policy."""
+    budget = None if config.disk_budget_gb is None else round(config.disk_budget_gb * GB)
+    return Retention(config.keep_last, config.keep_days * DAY_S, budget, need)
+
+
+def unanswered(state: State) -> str | None:
+    """Return which base image's digest is still being asked for: until then a name may be another one."""
+    for environment in state.environments.values():
+        base = movable_base(environment.sighting)
+        if base is not None and not state.bases[str(base)].answered:
+            return f"the digest of {base} is still being asked for"
+    return None
+
+
+def _obstacle(protected: Protected) -> tuple[str, ...]:
+    """Return why nothing can be removed at all, if so."""
+    if protected.blind is not None:
+        return (f"nothing is removed: {protected.blind}",)
+    return ("nothing is removed: the registered versions cannot be read",) if protected.registered is None else ()
+
+
+def _view(verdict: Verdict) -> ImageVerdict:
+    image = verdict.image
+    tags = tuple(sorted(image.references))
+    return ImageVerdict(
+        image=image.name, id=image.id, tags=tags, size=image.size, frees=verdict.frees, reason=verdict.reason
+    )

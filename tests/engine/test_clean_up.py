@@ -1,0 +1,212 @@
+"""Cleaning up on the real engine: what goes, what stays, and what the disk has of it."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from running import World, image_id, until
+
+from envkiln.cache.errors import EnvkilnError
+from envkiln.daemon.engine import Engine
+
+MakeWorld = Callable[..., World]
+View = dict[str, Any]
+
+
+class Author:
+    """Writes one environment again and again; `images` are the views of all that were ready, the oldest first."""
+
+    def __init__(self, world: World, id_: str = "a") -> None:
+        self.world = world
+        self.id = id_
+        self.images: list[View] = []
+
+    def save(self, number: int) -> View:
+        """Save text `number`, which has a layer of its own of a megabyte, and wait for its image."""
+        step = f"RUN echo {number} && head -c 1000000 /dev/urandom > /layer"
+        self.world.write(f"{self.id}/Dockerfile", self.world.dockerfile(step))
+        before = self.images[-1]["image"] if self.images else None
+        self.images.append(self.world.until_state(self.id, "ready", image_is_not=before))
+        return self.images[-1]
+
+
+def gc(world: World, *words: str) -> View:
+    view: View = json.loads(world.answer("gc", "--json", *words))
+    return view
+
+
+def short(verdicts: list[View], world_images: list[View]) -> list[tuple[int, str]]:
+    """Return (number of the author's image, reason) of the verdicts about them."""
+    numbers = {view["image_id"]: number for number, view in enumerate(world_images)}
+    return sorted((numbers[it["id"]], it["reason"]) for it in verdicts if it["id"] in numbers)
+
+
+def there(engine: Engine, images: list[View]) -> list[int]:
+    """Return the numbers of the images that the engine has."""
+    return [number for number, view in enumerate(images) if engine.inspect(view["image_id"]) is not None]
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    made = make_world()
+    made.environ |= {"ENVKILN_KEEP_DAYS": "0", "ENVKILN_KEEP_LAST": "1"}
+    return made
+
+
+@pytest.fixture
+def container(engine: Engine) -> Iterator[Callable[[str], str]]:
+    """Makes containers that are never started."""
+    client = engine.new_client()
+    made: list[str] = []
+
+    def make(reference: str) -> str:
+        made.append(str(client.create_container(reference, ["true"], labels={"envkiln.test": "1"})["Id"]))
+        return made[-1]
+
+    yield make
+    for each in made:
+        client.remove_container(each, force=True)
+    client.close()
+
+
+@pytest.mark.parametrize("builder", ["classic", "buildx"])
+def test_what_nobody_needs_goes_and_the_rest_says_why_it_stays(
+    world: World, engine: Engine, container: Callable[[str], str], builder: str
+) -> None:
+    world.configure(builder=builder)
+    world.up()
+    author = Author(world)
+    for number in range(6):
+        author.save(number)
+    old, used, tagged, pinned, last, current = author.images
+    container(f"{used['image']}:latest")
+    engine.tag(f"{tagged['image']}:latest", f"{world.mark}/mine:1")
+    world.answer("pin", pinned["image"])
+    until(lambda: image_id(engine, world.alias("a")) == current["image_id"], world.output)
+
+    asked = gc(world, "--dry-run")
+    assert asked["dry_run"]
+    assert there(engine, author.images) == [0, 1, 2, 3, 4, 5]
+    view = gc(world)
+    assert {**view, "at": 0, "seconds": 0, "dry_run": True} == {**asked, "at": 0, "seconds": 0}
+    gone = short(view["removed"], author.images)
+    assert [number for number, _ in gone] == [0, 4]
+    assert gone[0][1].startswith("not used for ")
+    assert short(view["kept"], author.images) == [
+        (1, "a container uses it"),
+        (2, f"has the tag {world.mark}/mine:1, which is not from here"),
+        (3, f"is pinned ({pinned['image']})"),
+        (5, "a needs it"),
+    ]
+    assert there(engine, author.images) == [1, 2, 3, 5]
+    assert engine.inspect(world.alias("a")) is not None
+    frees = [it["frees"] for it in view["removed"] if it["id"] in (old["image_id"], last["image_id"])]
+    assert all(1_000_000 <= size < 1_100_000 for size in frees), "not the base image, which others have"
+    assert world.client.stats()["removed"] >= 2
+    assert "clean-up: removed " in world.output()
+    assert gc(world)["removed"] == []
+
+
+def test_the_last_images_and_the_young_ones_stay(world: World, engine: Engine) -> None:
+    world.environ["ENVKILN_KEEP_LAST"] = "3"
+    world.up()
+    author = Author(world)
+    for number in range(4):
+        author.save(number)
+    assert short(gc(world)["removed"], author.images)[0][0] == 0
+    assert there(engine, author.images) == [1, 2, 3]
+    world.stop()
+    world.environ |= {"ENVKILN_KEEP_LAST": "0", "ENVKILN_KEEP_DAYS": "1"}
+    world.up()
+    world.until_state("a", "ready")
+    assert short(gc(world)["removed"], author.images) == []
+
+
+def test_without_a_service_the_command_does_it(world: World, engine: Engine) -> None:
+    world.up()
+    author = Author(world)
+    for number in range(2):
+        author.save(number)
+    until(lambda: image_id(engine, world.alias("a")) == author.images[1]["image_id"], world.output)
+    world.stop()
+    said = world.answer("gc")
+    assert f"{author.images[1]['image'][-32:][:12]}" in said
+    assert "stays: a needs it" in said
+    assert there(engine, author.images) == [1]
+
+    (world.root / "a").rename(world.directory / "away")
+    (world.root / "envkiln.toml").rename(world.directory / "settings")
+    world.root.rmdir()
+    refused = world.command("gc")
+    assert refused.returncode != 0, refused
+    assert there(engine, author.images) == [1], "the root is away: nothing is known of what is needed"
+
+
+def test_the_image_of_a_broken_or_missing_file_stays_or_goes(world: World, engine: Engine) -> None:
+    world.environ["ENVKILN_KEEP_LAST"] = "0"
+    world.up()
+    first, second = Author(world, "a"), Author(world, "b")
+    for number, author in enumerate((first, second)):
+        author.save(number)
+        until(lambda a=author: image_id(engine, world.alias(a.id)), world.output)  # type: ignore[misc]
+    world.write("a/Dockerfile", "FROM\n")
+    world.until_state("a", "failed")
+    (world.root / "b" / "Dockerfile").unlink()
+    world.until_output("b: gone; its image stays")
+    view = gc(world)
+    assert there(engine, first.images) == [0], "it is the last good image of a"
+    assert there(engine, second.images) == []
+    assert engine.inspect(world.alias("b")) is None
+    assert short(view["kept"], first.images) == [(0, "a needs it")]
+
+
+def test_an_image_that_a_rebuild_left_without_a_tag_goes_at_the_next_start(world: World, engine: Engine) -> None:
+    world.environ |= {"ENVKILN_KEEP_LAST": "9", "ENVKILN_KEEP_DAYS": "9"}
+    world.up()
+    first = Author(world).save(1)
+    assert world.client.build("a") is not None
+    second = until(lambda: _ready_with_another_id(world, first["image_id"]), world.output)
+    assert engine.inspect(first["image_id"]) is not None
+    world.stop()
+    world.environ["ENVKILN_CLEAN_UP"] = "true"
+    world.up()
+    until(lambda: engine.inspect(first["image_id"]) is None, world.output)
+    assert world.until_state("a", "ready")["image_id"] == second["image_id"]
+
+
+def test_a_workspace_that_cannot_be_read_keeps_everything(world: World, engine: Engine) -> None:
+    world.environ["ENVKILN_WORKSPACE"] = str(world.directory / "not-there")
+    world.up()
+    author = Author(world)
+    for number in range(2):
+        author.save(number)
+    refused = world.command("gc")
+    assert refused.returncode == 4, refused
+    assert "nothing is removed: the registered versions cannot be read" in refused.stderr
+    assert there(engine, author.images) == [0, 1]
+
+
+def test_somebodys_image_made_from_ours_stays_and_keeps_its_layers(world: World, engine: Engine) -> None:
+    world.up()
+    author = Author(world)
+    author.save(1)
+    client = engine.new_client()
+    made = client.create_container(f"{author.images[0]['image']}:latest", ["true"])
+    client.commit(made["Id"], f"{world.mark}/derived", "1", changes="ENV MINE=1")
+    client.remove_container(made["Id"])
+    client.close()
+    author.save(2)
+    with suppress(EnvkilnError):
+        until(lambda: image_id(engine, world.alias("a")) == author.images[1]["image_id"], world.output)
+    view = gc(world)
+    (gone,) = [it for it in view["removed"] if it["id"] == author.images[0]["image_id"]]
+    assert gone["frees"] == 0, "the layers are still held"
+    assert engine.inspect(f"{world.mark}/derived:1") is not None
+    assert not [it for it in view["kept"] if f"{world.mark}/derived:1" in it["tags"]]
+
+
+def _ready_with_another_id(world: World, image: str) -> View | None:
+    view = world.view("a")
+    return view if view["state"] == "ready" and view["image_id"] != image else None
