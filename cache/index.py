@@ -22,6 +22,7 @@ USERS_KEPT = 50
 """Environments remembered for each image."""
 
 _CHECK = 4
+_PRIVATE = 0o600
 _UNREADABLE = (ValueError, TypeError, zlib.error, OSError, EOFError)
 """What reading a record raises that JSONDisk did not write, or whose file is damaged or gone."""
 # Trouble of SQLite's that says nothing about the file: everything else does.
@@ -222,11 +223,28 @@ def _open(directory: Path) -> Any:
     # Imported here: the answer to `envkiln name` needs no index.
     import diskcache  # noqa: PLC0415
 
+    class PrivateDisk(diskcache.JSONDisk):  # type: ignore[misc]
+        """Large records have files of their own, with the mode that the umask leaves."""
+
+        def __init__(self, place: str, **options: Any) -> None:
+            super().__init__(place, **options)
+            self._place = Path(place)
+
+        def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[Any, ...]:
+            stored: tuple[Any, ...] = super().store(value, read, key=key)
+            if stored[2] is not None:
+                (self._place / stored[2]).chmod(_PRIVATE)
+            return stored
+
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _check(directory / diskcache.core.DBNAME)
-    # JSONDisk: the default pickles, and whoever can write the file then runs code (CVE-2025-69872). No eviction:
-    # the default silently drops records above 1 GiB.
-    return diskcache.Cache(str(directory), disk=diskcache.JSONDisk, eviction_policy="none")
+    database = directory / diskcache.core.DBNAME
+    # SQLite gives its other files the mode of this one.
+    database.touch(_PRIVATE)
+    database.chmod(_PRIVATE)
+    _check(database)
+    # JSON: the default pickles, and whoever can write the file then runs code (CVE-2025-69872). No eviction: the
+    # default silently drops records above 1 GiB.
+    return diskcache.Cache(str(directory), disk=PrivateDisk, eviction_policy="none")
 
 
 def _check(database: Path) -> None:

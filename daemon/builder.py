@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.errors import EnvkilnError, Turn
@@ -12,6 +12,14 @@ from envkiln.cache.source import SourceTree
 
 Log = Callable[[str], None]
 """Takes one line of build output, without its line end; called from the event loop's thread."""
+
+
+BuilderKind = Literal["auto", "buildx", "classic"]
+
+
+def has_secrets(kind: BuilderKind, auto: bool | None) -> bool | None:
+    """Return whether a builder of this kind can keep a credential out of an image; `auto` says so of that one."""
+    return auto if kind == "auto" else kind == "buildx"
 
 
 @dataclass(frozen=True, slots=True)

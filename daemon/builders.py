@@ -8,19 +8,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from envkiln.cache.errors import EnvkilnError
 from envkiln.cache.redact import redact
 from envkiln.cache.shown import spellings
-from envkiln.daemon.builder import Builder, BuildFailed, BuildRequest, Log
+from envkiln.daemon.builder import Builder, BuilderKind, BuildFailed, BuildRequest, Log
 from envkiln.daemon.buildx import BuildxBuilder, BuildxInfo, find_buildx
 from envkiln.daemon.classic import ClassicBuilder
 from envkiln.daemon.engine_values import EngineInfo
 from envkiln.daemon.fault_point import reach
 from envkiln.daemon.log_lines import cleaned
-
-Kind = Literal["auto", "buildx", "classic"]
 
 LOG_LIMIT = 64 * 1024 * 1024
 _LOG_TAIL_LINES = 200
@@ -30,7 +28,7 @@ _LOG_TAIL_LINES = 200
 class BuilderSettings:
     """How builds are made. None for a limit means none; None for an address means Docker's own defaults."""
 
-    kind: Kind = "auto"
+    kind: BuilderKind = "auto"
     engine_url: str | None = None
     buildx_builder: str | None = None
     docker_config: Path | None = None
@@ -56,6 +54,11 @@ def choose_builder(
     Raises NoSuchBuilder when buildx is asked for by name and absent.
     """
     return _wrapped(_bare(settings, engine, find), settings, log_path)
+
+
+def auto_has_secrets(engine: EngineInfo, docker_config: Path | None) -> bool:
+    """Return whether the builder `auto` is buildx. Takes up to a second, the first time."""
+    return engine.has_buildkit and find_buildx(docker_config) is not None
 
 
 def _bare(

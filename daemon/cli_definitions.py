@@ -10,8 +10,10 @@ import click
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.dockerfile import Dialect
 from envkiln.cache.identity import Identity, identify
+from envkiln.cache.leaks import leaks
 from envkiln.cache.redact import redact
 from envkiln.cache.setup_content import named_content, setup_content
+from envkiln.daemon.builder import has_secrets
 from envkiln.daemon.cli_options import setting_options
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.events import Problem, Sighting
@@ -49,7 +51,7 @@ def name(path: Path, root: Path | None, as_json: bool, **flags: Any) -> int:
             click.echo(json.dumps(_as_object(sighting, sighting.found, identity)))
         else:
             click.echo(_as_text(sighting, sighting.found, identity))
-        for warning in sighting.found.warnings:
+        for warning in _warnings(sighting, sighting.found):
             click.echo(f"{targets.root.path}/{redact(warning)}", err=True)
     return code
 
@@ -80,9 +82,16 @@ def render(path: Path, root: Path | None, output: Path, as_named: bool, **flags:
         if as_named
         else setup_content(sighting.found, identity, Dialect.CLASSIC)
     )
+    for warning in leaks(sighting.found, has_secrets=False):
+        click.echo(f"{targets.root.path}/{redact(warning)}", err=True)
     click.echo(f"Saving setup content into {output}")
     write_content(content, DiskTree(targets.root.path, DigestCache()), output)
     return ExitCode.DONE
+
+
+def _warnings(sighting: Sighting, definition: EnvironmentDefinition) -> tuple[str, ...]:
+    sealed = has_secrets(sighting.settings.builder, None)
+    return (*definition.warnings, *leaks(definition, has_secrets=sealed))
 
 
 def _identity(sighting: Sighting, recorded: dict[str, str]) -> Identity:
@@ -101,7 +110,7 @@ def _as_object(sighting: Sighting, definition: EnvironmentDefinition, identity: 
         "image": identity.image,
         "base_image": str(identity.base_image) if identity.base_image else None,
         "recipe": identity.recipe,
-        "warnings": [redact(warning) for warning in definition.warnings],
+        "warnings": [redact(warning) for warning in _warnings(sighting, definition)],
     }
 
 

@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from envkiln.cache.errors import EnvkilnError
+from envkiln.daemon.builders import auto_has_secrets
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_values import EngineInfo
 from envkiln.daemon.events import EngineConnected, EngineLost, Event, ImagesListed, Problem
@@ -23,8 +25,9 @@ _GATHER_S = 0.02
 class EngineWatch:
     """Watches one engine; `info` is what it said of itself last."""
 
-    def __init__(self, engine: Engine, post: Callable[[Event], None]) -> None:
+    def __init__(self, engine: Engine, post: Callable[[Event], None], docker_config: Path | None = None) -> None:
         self._engine = engine
+        self._docker_config = docker_config
         self._post = post
         self.info: EngineInfo | None = None
         self._digests: Mapping[str, str] = {}
@@ -42,7 +45,8 @@ class EngineWatch:
             try:
                 self.info = await asyncio.to_thread(self._engine.ping)
                 self._answered.clear()
-                self._post(EngineConnected(f"Docker Engine {self.info.version} ({self.info.platform})"))
+                sealing = await asyncio.to_thread(auto_has_secrets, self.info, self._docker_config)
+                self._post(EngineConnected(f"Docker Engine {self.info.version} ({self.info.platform})", sealing))
                 wait = FIRST_WAIT_S
                 await self._follow()
             except EnvkilnError as error:

@@ -105,9 +105,13 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class EngineConnected:
-    """The engine answers. Its images follow as `ImagesListed`; nothing is built before them."""
+    """The engine answers. Its images follow as `ImagesListed`; nothing is built before them.
+
+    `has_secrets` says whether the builder `auto` is buildx, which can keep a credential out of an image.
+    """
 
     description: str
+    has_secrets: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,23 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.index import Index
-from envkiln.daemon.events import BuildEnded, BuildRequested, Ending, EngineLost, Event, ImageNeeded, Looked, Problem
-from envkiln.daemon.narrate import Line, narrate
+from envkiln.cache.leaks import leaks
+from envkiln.cache.redact import redact
+from envkiln.daemon.builder import has_secrets
+from envkiln.daemon.events import (
+    BuildEnded,
+    BuildRequested,
+    Ending,
+    EngineConnected,
+    EngineLost,
+    Event,
+    ImageNeeded,
+    Looked,
+    Problem,
+)
+from envkiln.daemon.narrate import Level, Line, narrate
 from envkiln.daemon.parts import make_parts
 from envkiln.daemon.registry_facts import silence
 from envkiln.daemon.state import Phase, State
@@ -41,6 +55,8 @@ async def build_once(targets: Targets, *, force: bool, say: Callable[[list[Line]
 
     def observe(event: Event, before: State, after: State) -> None:
         say(narrate(event, before, after))
+        if isinstance(event, EngineConnected):
+            say(_warnings(targets, after))
         if isinstance(event, BuildEnded):
             ended[event.name] = event
         lost = isinstance(event, EngineLost)
@@ -64,6 +80,18 @@ async def build_once(targets: Targets, *, force: bool, say: Callable[[list[Line]
                 task.cancel()
         await parts.records.flush()
         return [_result(parts.loop.state, id_, ended) for id_ in ids]
+
+
+def _warnings(targets: Targets, state: State) -> list[Line]:
+    """Return what is to be known before the build: which credentials the image would have."""
+    lines = []
+    for sighting in targets.sightings:
+        if isinstance(sighting.found, EnvironmentDefinition):
+            sealed = has_secrets(sighting.settings.builder, state.engine.has_secrets)
+            lines += [
+                Line(redact(text), sighting.id, Level.WARNING) for text in leaks(sighting.found, has_secrets=sealed)
+            ]
+    return lines
 
 
 def _is_settled(state: State, id_: str) -> bool:

@@ -65,7 +65,7 @@ def make_parts(
         host=secrets.token_hex(8) if config.registries else "",
     )
     loop = Loop(State(policy, bases=bases, paused=paused))
-    engine_watch = EngineWatch(engine, loop.post)
+    engine_watch = EngineWatch(engine, loop.post, config.docker_config)
     registry = _registry(config, engine, engine_watch)
     records = Records(index, {root.label: str(root.path) for root in config.roots})
     history = History(index.all_builds())

@@ -104,6 +104,8 @@ class EngineStatus:
     listed: bool = False
     problem: Problem | None = None
     description: str = ""
+    has_secrets: bool | None = None
+    """Whether the builder `auto` can keep a credential out of an image; as it was last known."""
 
 
 @dataclass(frozen=True, slots=True)

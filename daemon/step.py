@@ -82,7 +82,7 @@ def _looked(event: Looked, draft: Draft) -> None:
 
 @_note.register
 def _engine_connected(event: EngineConnected, draft: Draft) -> None:
-    draft.engine = EngineStatus(connected=True, description=event.description)
+    draft.engine = EngineStatus(connected=True, description=event.description, has_secrets=event.has_secrets)
     # A tag without a digest is asked for before anything is built on it: the registry may be back too.
     for reference, base in draft.bases.items():
         if base.digest is None and not base.asking:
@@ -97,7 +97,7 @@ def _engine_connected(event: EngineConnected, draft: Draft) -> None:
 
 @_note.register
 def _engine_lost(event: EngineLost, draft: Draft) -> None:
-    draft.engine = EngineStatus(problem=event.problem)
+    draft.engine = EngineStatus(problem=event.problem, has_secrets=draft.engine.has_secrets)
     draft.touched.update(draft.environments)
 
 

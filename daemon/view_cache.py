@@ -31,9 +31,9 @@ class ViewCache:
 
     def note(self, state: State) -> None:
         """Take over the state after a step."""
-        paused = state.paused != self._state.paused
+        same = state.paused == self._state.paused and state.engine.has_secrets == self._state.engine.has_secrets
         self._state = state
-        if paused:
+        if not same:
             self._views.clear()
         for id_ in state.changed:
             self._views.pop(id_, None)

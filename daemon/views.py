@@ -1,7 +1,9 @@
 """What people and programs are shown of an environment: pure, made from the state."""
 
 from envkiln.cache.definition import EnvironmentDefinition
+from envkiln.cache.leaks import leaks
 from envkiln.cache.redact import redact
+from envkiln.daemon.builder import has_secrets
 from envkiln.daemon.events import Answer, Problem, RegistryImage
 from envkiln.daemon.messages import EngineView, EnvironmentView, ImageView
 from envkiln.daemon.registry_facts import silence
@@ -42,7 +44,7 @@ def environment_view(state: State, id_: str, build: str | None = None) -> Enviro
         registry_size=there.size if there else None,
         registry_layers=len(there.layers) if there else None,
         pushing=_is_pushed(state, environment.wanted),
-        warnings=tuple(map(redact, (*(found.warnings if found else ()), *_trouble(state, environment)))),
+        warnings=tuple(map(redact, (*_doubts(state, environment), *_trouble(state, environment)))),
         paused=EVERYTHING in state.paused or id_ in state.paused,
         build=build,
     )
@@ -100,6 +102,15 @@ def _registry_image(state: State, name: str | None) -> RegistryImage | None:
 def _is_pushed(state: State, name: str | None) -> bool:
     push = state.pushes.get(name or "")
     return push is not None and push.pushing
+
+
+def _doubts(state: State, environment: Environment) -> tuple[str, ...]:
+    """What is doubtful about the definition itself."""
+    found = environment.sighting.found
+    if not isinstance(found, EnvironmentDefinition):
+        return ()
+    sealed = has_secrets(environment.sighting.settings.builder, state.engine.has_secrets)
+    return (*found.warnings, *leaks(found, has_secrets=sealed))
 
 
 def _trouble(state: State, environment: Environment) -> list[str]:

@@ -1,13 +1,17 @@
 """What is wrapped around a builder: limits, the log file, cleaning; and which builder is chosen."""
 
 import asyncio
+import os
 import selectors
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from envkiln.cache.credentials import Carrier, Credential
 from envkiln.cache.definition import EnvironmentDefinition, Format, ImageReference
 from envkiln.cache.identity import identify
 from envkiln.cache.redact import redact
@@ -67,7 +71,7 @@ class _Scripted:
         self.cancelled = False
 
     async def build(self, request: BuildRequest, log: Log) -> None:
-        assert request is REQUEST
+        assert request.identity is REQUEST.identity
         try:
             await self._script(log)
         except asyncio.CancelledError:
@@ -178,6 +182,29 @@ def test_the_log_file_is_private_live_and_complete(tmp_path: Path) -> None:
         "second \\udcff",
         "# ended well, after 2.5 s",
     ]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_log_file_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        _build(Logged(_Scripted(_says("first")), lambda _: tmp_path / "logs" / "build.log"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "logs" / "build.log").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_credentials_of_the_definition_leave_lines_messages_and_hints() -> None:
+    found = Credential("me:can%61ry", "", "env.yml", 1, Carrier.SPECIFICATION)
+    request = replace(REQUEST, definition=replace(REQUEST.definition, credentials=(found,)))
+    inner = _Scripted(_says("get can%61ry or canary", error=BuildFailed("no canary", hint="try canary")))
+    lines: list[str] = []
+    with pytest.raises(BuildFailed) as raised:
+        _run(Cleaned(inner).build(request, lines.append))
+    assert lines == ["get *** or ***"]
+    assert (raised.value.message, raised.value.hint) == ("no ***", "try ***")
+    assert "canary" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_the_log_file_says_why_a_build_failed_and_begins_anew_the_next_time(tmp_path: Path) -> None:

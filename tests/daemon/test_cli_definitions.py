@@ -200,3 +200,16 @@ def test_secrets_are_in_no_output(run: Run, root: Path, text: str) -> None:
     for words in (("name", file), ("name", file, "--json"), ("render", file, "-o", root / "out")):
         _, out, err = run(*words)
         assert SECRET not in out + err
+
+
+def test_a_credential_that_an_image_would_have_is_warned_of_and_not_said(run: Run, root: Path, tmp_path: Path) -> None:
+    _write(root / "envkiln.toml", 'builder = "classic"\n')
+    _write(root / "env.yml", f"channels: ['https://host/t/{SECRET}/c']\ndependencies: [python]\n")
+    told = "env.yml:1: the token of a channel becomes part of the image, as the classic builder has no secrets"
+    code, out, err = run("name", root)
+    assert (code, told in err, SECRET in out + err) == (0, True, False)
+    code, out, err = run("name", root, "--json")
+    (warning,) = _objects(out)[0]["warnings"]
+    assert warning.startswith(told)
+    code, out, err = run("render", root, "-o", tmp_path / "out")
+    assert (code, told in err, SECRET in out + err) == (0, True, False)

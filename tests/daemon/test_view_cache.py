@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from values import BROKEN, Story, definition, image, name_of
 
+from envkiln.cache.credentials import Carrier, Credential
 from envkiln.daemon.events import EngineConnected, Event, ImagesListed, KnownImage, Looked, Paused, Resumed
 from envkiln.daemon.messages import EnvironmentPage
 from envkiln.daemon.view_cache import ViewCache
@@ -136,3 +137,12 @@ def test_what_is_kept_is_what_would_be_made_anew(steps: list[tuple[str, int]]) -
         expected = [environment_view(followed.story.state, it) for it in sorted(followed.story.state.environments)]
         assert list(followed.page().items) == expected
         assert sum(followed.cache.counts.values()) == len(expected)
+
+
+def test_what_builds_decides_about_the_warnings_of_all() -> None:
+    found = Credential("canary", "the token of a channel", "env.yml", 1, Carrier.SPECIFICATION)
+    followed = several()
+    followed.see("z", replace(FOUND, credentials=(found,)))
+    assert "if the classic builder builds it" in followed.page().items[-1].warnings[0]
+    followed.tell(EngineConnected("engine", has_secrets=True))
+    assert followed.page().items[-1].warnings == ()

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from values import BROKEN, MOVING, SETTINGS, Story, definition, identity_of, image, name_of, sighting
 
+from envkiln.cache.credentials import Carrier, Credential
 from envkiln.cache.definition import ImageReference
+from envkiln.daemon.builder import BuilderKind
 from envkiln.daemon.events import (
     AliasSet,
     BuildEnded,
@@ -141,3 +143,38 @@ def test_the_engine_is_shown_with_its_problem() -> None:
     story.tell(EngineLost(Problem("refused", "start it")))
     shown = engine_view(story.state)
     assert (shown.connected, shown.problem, shown.hint) == (False, "refused", "start it")
+
+
+_SECRET = replace(
+    definition(name="secret"),
+    credentials=(Credential("canary", "the token of a channel", "env.yml", 2, Carrier.SPECIFICATION),),
+)
+
+
+@pytest.mark.parametrize(
+    ("builder", "auto", "warned"),
+    [
+        ("classic", True, "as the classic builder has no secrets"),
+        ("buildx", False, None),
+        ("auto", True, None),
+        ("auto", False, "as the classic builder has no secrets"),
+        ("auto", None, "if the classic builder builds it"),
+    ],
+)
+def test_a_credential_that_would_end_in_the_image_is_a_warning(
+    builder: BuilderKind, auto: bool | None, warned: str | None
+) -> None:
+    story = Story()
+    story.tell(EngineConnected("engine", auto))
+    story.see("a", _SECRET, builder=builder)
+    (warning,) = view(story).warnings or ("",)
+    assert (warned or "") in warning
+    assert bool(warned) is bool(warning)
+
+
+def test_what_auto_is_stays_known_while_the_engine_is_away() -> None:
+    story = Story()
+    story.tell(EngineConnected("engine", has_secrets=True))
+    story.tell(EngineLost(Problem("gone")))
+    story.see("a", _SECRET)
+    assert view(story).warnings == ()

@@ -129,7 +129,10 @@ def test_nothing_that_the_service_keeps_or_says_has_a_credential(
     world.up()
     for state in ("ready", "failed", "invalid"):
         world.until_state(state, state)
-    world.until_alias("ready")
+    ready = world.until_alias("ready")
+    told = "not put into the image" if builder == "buildx" else "becomes part of the image, as the classic builder"
+    assert all(told in warning for warning in ready["warnings"])
+    assert len(ready["warnings"]) == (1 if builder == "buildx" else 3)
     said = {}
     for state in ("ready", "failed", "invalid"):
         for target in (f"/v1/environments/{state}", f"/v1/builds?environment={state}"):
