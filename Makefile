@@ -48,7 +48,8 @@ bench: dev testbed
 
 # Hours of what CI does for minutes: KILLS and SEED choose how often and where the service is killed.
 soak: dev testbed
-	KILLS=$${KILLS:-300} $(BIN)/python -P -m pytest -q -m engine tests/engine/test_kills.py
+	KILLS=$${KILLS:-300} FLOOD_BYTES=$${FLOOD_BYTES:-10000000000} \
+	$(BIN)/python -P -m pytest -q -m engine tests/engine/test_kills.py tests/engine/test_odd_builds.py
 
 clean:
 	$(PYTHON) testbed/main.py clean

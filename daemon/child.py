@@ -12,6 +12,7 @@ from typing import IO, Any
 from envkiln.daemon.builder import Log
 from envkiln.daemon.log_lines import LineSplitter
 
+_PIECE = 8192
 _SIGNALS = ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0))
 # Ends with its parent, also after a kill -9. Not Popen's preexec_fn, which is not safe in a process with threads.
 _TIED = (
@@ -50,9 +51,11 @@ async def _read_lines(stream: asyncio.StreamReader, take: Log) -> None:
     # Not readline(): it gives up at a line of 64 KiB, and progress bars have no line end at all.
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     splitter = LineSplitter()
-    while data := await stream.read(65536):
+    while data := await stream.read(_PIECE):
         for line in splitter.feed(decoder.decode(data)):
             take(line)
+        # A program that prints without end always has more: others have their turn all the same.
+        await asyncio.sleep(0)
     for line in splitter.rest():
         take(line)
 

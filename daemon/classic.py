@@ -13,6 +13,7 @@ from envkiln.cache.dockerfile import Dialect
 from envkiln.cache.errors import EnvkilnError
 from envkiln.cache.setup_content import setup_content
 from envkiln.cache.setup_names import SETUP
+from envkiln.daemon.bounded_lines import BoundedLines
 from envkiln.daemon.builder import BuildFailed, BuildRequest, EngineUnavailable, Log
 from envkiln.daemon.causes import TAIL, explain_failure
 from envkiln.daemon.context_tar import text_of, write_tar
@@ -48,13 +49,12 @@ class ClassicBuilder:
         ended: asyncio.Future[None] = loop.create_future()
         stop = _Stop()
 
-        def emit(line: str) -> None:
-            loop.call_soon_threadsafe(log, line)
+        lines = BoundedLines(loop, log)
 
         def work() -> None:
             error: BaseException | None = None
             try:
-                _Build(self._engine, request, emit, stop).run()
+                _Build(self._engine, request, lines, stop).run()
             except BaseException as raised:  # noqa: BLE001 -- handed over to the loop, all of it
                 error = raised
             # A loop that is closed no longer waits for us.
@@ -138,10 +138,10 @@ class _Upload:
 class _Build:
     """One build, in its thread from start to end."""
 
-    def __init__(self, engine: Engine, request: BuildRequest, emit: Log, stop: _Stop) -> None:
+    def __init__(self, engine: Engine, request: BuildRequest, lines: BoundedLines, stop: _Stop) -> None:
         self._engine = engine
         self._request = request
-        self._emit = emit
+        self._lines = lines
         self._stop = stop
         self._tail: deque[str] = deque(maxlen=TAIL)
         self._splitter = LineSplitter()
@@ -248,9 +248,8 @@ class _Build:
             self._say([f"{layer}: {status}" if layer else status])
 
     def _say(self, lines: list[str]) -> None:
-        for line in lines:
-            self._tail.append(line)
-            self._emit(line)
+        self._tail.extend(lines)
+        self._lines.put(lines)
 
     def _fail(self, message: str) -> None:
         self._say([*self._splitter.rest(), *message.splitlines()])
