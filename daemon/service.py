@@ -229,7 +229,7 @@ class Service:
         self._managed.stopping(config.stop_wait_s)
         if not (config.stop_wait_s and self.state.builds):
             return
-        self.say([Line(f"stopping; {len(self.state.builds)} builds may go on for {config.stop_wait_s:g} s")])
+        self.say([Line(f"stopping; what is being built ({len(self.state.builds)}) may take {config.stop_wait_s:g} s")])
         self._parts.loop.post(Reconfigured(0, config.digest_refresh_s))
         with suppress(TimeoutError):
             async with asyncio.timeout(config.stop_wait_s):
