@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import click
 
-from envkiln.daemon.errors import ExitCode, guarded
-from envkiln.daemon.paths import SYSTEM, paths_from
+from envkiln.daemon.errors import ExitCode, exit_code_of, guarded, say_error
+from envkiln.daemon.paths import SYSTEM, PathsError, paths_from
 
 COMMANDS = {
     "up": "cli_up",
@@ -36,6 +36,7 @@ COMMANDS = {
     "unpin": "cli_gc",
     "web": "cli_web",
     "service": "cli_service",
+    "doctor": "cli_doctor",
     "register": "cli_register",
     "versions": "cli_versions",
     "show": "cli_versions",
@@ -115,6 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path need not be text in the terminal's encoding
-    code = guarded(work, paths_from(os.environ).state / "crashes")
+    try:
+        crashes = paths_from(os.environ).state / "crashes"
+    except PathsError as error:
+        say_error(error)
+        return exit_code_of(error)
+    code = guarded(work, crashes)
     sys.stdout.flush()
     return code

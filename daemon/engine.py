@@ -21,6 +21,7 @@ from envkiln.daemon.engine_values import (
     EngineInfo,
     ImageHistory,
     engine_event,
+    engine_info,
     image_history,
     inspected_image,
     listed_image,
@@ -55,15 +56,7 @@ class Engine:
 
     def ping(self) -> EngineInfo:
         with self._calling("ask for the version") as client:
-            version = client.version()
-            info = client.info()
-            return EngineInfo(
-                version=str(version["Version"]),
-                api_version=str(version["ApiVersion"]),
-                platform=f"{version.get('Os', 'linux')}/{version.get('Arch', 'unknown')}",
-                storage_driver=str(info.get("Driver", "")),
-                data_root=str(info.get("DockerRootDir", "")),
-            )
+            return engine_info(client.version(), client.info())
 
     def images(self) -> list[EngineImage]:
         """Return every image that has a name of ours (or Azure ML's), each with all of its references."""

@@ -11,14 +11,18 @@ DEFAULT_URL = "unix:///var/run/docker.sock"
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """`platform` is `os/architecture` as image platforms are written."""
+    """`platform` is `os/architecture` as image platforms are written.
+
+    `data_root` is where it keeps its images, on its own machine; `clock` is its time (Unix seconds) when it answered,
+    0 when it does not say.
+    """
 
     version: str
     api_version: str
     platform: str
     storage_driver: str
     data_root: str = ""
-    """Where it keeps its images, on its own machine."""
+    clock: float = 0.0
 
     @property
     def has_buildkit(self) -> bool:
@@ -63,6 +67,18 @@ class EngineEvent:
     action: str
     reference_or_id: str
     time: float
+
+
+def engine_info(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineInfo:
+    """Return what the engine's answers about its version and about itself say."""
+    return EngineInfo(
+        version=str(version["Version"]),
+        api_version=str(version["ApiVersion"]),
+        platform=f"{version.get('Os', 'linux')}/{version.get('Arch', 'unknown')}",
+        storage_driver=str(info.get("Driver", "")),
+        data_root=str(info.get("DockerRootDir") or ""),
+        clock=_unix_time(info.get("SystemTime")),
+    )
 
 
 def listed_image(image: Mapping[str, Any]) -> EngineImage:

@@ -40,6 +40,11 @@ def exit_code_of(error: EnvkilnError) -> ExitCode:
     return ExitCode.UNKNOWN_ENVIRONMENT if isinstance(error, UnknownEnvironment) else _BY_TURN[error.turn]
 
 
+def exit_code_of_turn(turn: Turn) -> ExitCode:
+    """Return the exit code that says whose turn it is."""
+    return _BY_TURN[turn]
+
+
 def say_error(error: EnvkilnError) -> None:
     """Write what is wrong and what to do next to standard error."""
     sys.stderr.write(f"envkiln: {error}\n")

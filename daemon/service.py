@@ -34,6 +34,7 @@ from envkiln.daemon.systemd import Manager
 from envkiln.daemon.tally import Tally
 from envkiln.daemon.telling import Telling
 from envkiln.daemon.tuning import provide_threads, tune_collector
+from envkiln.daemon.version import VERSION, WRITTEN_BY
 from envkiln.daemon.view_cache import ViewCache
 from envkiln.daemon.watched_root import LookReport
 from envkiln.daemon.web_door import WebDoor
@@ -142,6 +143,7 @@ class Service:
             announce=self._announce,
             paused=frozenset(map(str, paused)) if isinstance(paused, list) else frozenset(),
         )
+        parts.records.note_document(WRITTEN_BY, lambda: VERSION)
         self._metrics = Metrics(watches=self._watches)
         self._journal = Journal()
         views = ViewCache(self._build_of)

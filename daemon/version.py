@@ -1,3 +1,6 @@
 """The version, without a look at the installed metadata: `envkiln status` has no time for that."""
 
 VERSION = "0.1.0"
+
+WRITTEN_BY = "version"
+"""The document of the index that says which version wrote it last."""
