@@ -78,6 +78,7 @@ def images(as_json: bool) -> int:
                 ago(now - image["created"]),
                 size(image["size"]),
                 ", ".join(image["environments"]) or "no environment asks for it",
+                image["registry"] or "",
             )
             for image in known
         ]

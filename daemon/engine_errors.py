@@ -64,37 +64,37 @@ def _trouble(error: BaseException) -> tuple[str, str | None]:
     """What went wrong with a connection, and what to do: the cause lies deep in the libraries' wrapping."""
     from docker.errors import TLSParameterError  # noqa: PLC0415
 
-    chain = list(_chain(error))
-    tls = [link for link in chain if isinstance(link, (ssl.SSLError, TLSParameterError))]
+    links = list(chain(error))
+    tls = [link for link in links if isinstance(link, (ssl.SSLError, TLSParameterError))]
     if tls:
         return (
             f"cannot be reached over TLS ({tls[-1]}): one end does not accept the other's certificate",
             "check ca.pem, cert.pem and key.pem of DOCKER_CERT_PATH, or of the docker context",
         )
-    return _silence(error, chain)
+    return _silence(error, links)
 
 
-def _silence(error: BaseException, chain: list[BaseException]) -> tuple[str, str | None]:
+def _silence(error: BaseException, links: list[BaseException]) -> tuple[str, str | None]:
     """Why nobody answers, or nobody understandable."""
     import requests  # noqa: PLC0415
 
-    if any(isinstance(link, PermissionError) for link in chain):
+    if any(isinstance(link, PermissionError) for link in links):
         return (
             "may not be used by this user",
             "add yourself to the docker group (sudo usermod -aG docker $USER) and log in again",
         )
-    if any(isinstance(link, FileNotFoundError) for link in chain):
+    if any(isinstance(link, FileNotFoundError) for link in links):
         return "is not there", "is Docker running? (systemctl start docker) DOCKER_HOST may name another socket"
-    if any(isinstance(link, ConnectionRefusedError) for link in chain):
+    if any(isinstance(link, ConnectionRefusedError) for link in links):
         return "refuses connections", "is Docker running? (systemctl start docker)"
-    if any(isinstance(link, (TimeoutError, requests.Timeout)) for link in chain):
+    if any(isinstance(link, (TimeoutError, requests.Timeout)) for link in links):
         return "did not answer in time", "it may be busy; it is asked again"
-    if any(isinstance(link, (ConnectionError, requests.ConnectionError)) for link in chain):
+    if any(isinstance(link, (ConnectionError, requests.ConnectionError)) for link in links):
         return f"closed the connection ({error})", "it may be restarting; it is asked again"
     return f"gave an answer that cannot be read ({type(error).__name__}: {error})", None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """The error and everything it was made from: urllib3 puts causes into `args`, others into `__context__`."""
     seen: set[int] = set()
     waiting: list[object] = [error]

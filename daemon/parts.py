@@ -19,8 +19,7 @@ from envkiln.daemon.needs import given_up, left_behind
 from envkiln.daemon.obtain import Obtainer
 from envkiln.daemon.paths import Paths
 from envkiln.daemon.records import Records
-from envkiln.daemon.registries import Registries
-from envkiln.daemon.registry import NoRegistry, Registry
+from envkiln.daemon.registries import registry_of
 from envkiln.daemon.roots import Roots
 from envkiln.daemon.state import Base, Policy, State
 from envkiln.daemon.watched_root import LookReport
@@ -66,7 +65,9 @@ def make_parts(
     )
     loop = Loop(State(policy, bases=bases, paused=paused))
     engine_watch = EngineWatch(engine, loop.post, config.docker_config)
-    registry = _registry(config, engine, engine_watch)
+    registry = registry_of(
+        config, engine, lambda: engine_watch.info.platform if engine_watch.info else engine.ping().platform
+    )
     records = Records(index, {root.label: str(root.path) for root in config.roots})
     history = History(index.all_builds())
     logs = LogFiles(paths.logs)
@@ -99,18 +100,6 @@ def make_parts(
     loop.perform = hands.perform
     loop.observe(record)
     return Parts(engine, loop, hands, roots, engine_watch, records, history, logs)
-
-
-def _registry(config: Config, engine: Engine, engine_watch: EngineWatch) -> Registry:
-    if not config.registries:
-        return NoRegistry()
-    return Registries(
-        config.registries,
-        engine,
-        lambda: engine_watch.info.platform if engine_watch.info else "linux/amd64",
-        docker_config=config.docker_config,
-        trust_azureml=config.trust_azureml_images,
-    )
 
 
 def _left(config: Config, asked_at: float, wall: float) -> float:

@@ -3,24 +3,52 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from envkiln.cache.errors import EnvkilnError
 from envkiln.daemon import engine_transfer
+from envkiln.daemon.config import Config
 from envkiln.daemon.credentials import Credentials, find_credentials
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.events import Answer, Problem, RegistryAnswered, RegistryImage
 from envkiln.daemon.own_thread import in_own_thread
+from envkiln.daemon.registry import NoRegistry, Registry
 from envkiln.daemon.registry_address import RegistryAddress
 from envkiln.daemon.registry_client import RegistryClient
 from envkiln.daemon.registry_errors import NoAnswer
 from envkiln.daemon.registry_images import NotBelieved, find_image
 from envkiln.daemon.registry_push import Pusher
 
-T = TypeVar("T")
-
 _AT_ONCE = 8
 """So many questions, and half as many pushes, go on at the same time."""
+
+
+def registry_of(config: Config, engine: Engine, platform: Callable[[], str] | None = None) -> Registry:
+    """Return the registries of the settings for one engine, on an event loop.
+
+    `platform` says the engine's own (`os/architecture`); without it, the engine is asked each time.
+    """
+    if not config.registries:
+        return NoRegistry()
+    return Registries(
+        config.registries,
+        engine,
+        platform or (lambda: engine.ping().platform),
+        docker_config=config.docker_config,
+        trust_azureml=config.trust_azureml_images,
+    )
+
+
+def check_registries(config: Config) -> dict[str, Problem | None]:
+    """Return, for each registry of the settings, why it does not let us in now; None where it does. Blocks."""
+    found: dict[str, Problem | None] = {}
+    for address in config.registries:
+        try:
+            RegistryClient(address, _login_of(address.host, config.docker_config)).check()
+        except EnvkilnError as error:
+            found[str(address)] = Problem.of(error)
+        else:
+            found[str(address)] = None
+    return found
 
 
 class Registries:
@@ -38,19 +66,17 @@ class Registries:
         """There is at least one address; `platform` says that of the engine, as `os/architecture`."""
         self._engine = engine
         self._platform = platform
-        self._docker_config = docker_config
         self._trust_azureml = trust_azureml
-        self._clients = [RegistryClient(address, self._login_of(address.host)) for address in addresses]
+        self._clients = [RegistryClient(address, _login_of(address.host, docker_config)) for address in addresses]
         self._pusher = Pusher(self._clients[0], engine, trust_azureml=trust_azureml)
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._pushing = asyncio.Semaphore(_AT_ONCE // 2)
 
     async def ask(self, name: str, platform: str | None) -> RegistryAnswered:
-        wanted = platform or self._platform()
         async with self._asking:
             return await in_own_thread(
                 f"ask for {name}",
-                lambda: ask_all(self._clients, name, wanted, trust_azureml=self._trust_azureml),
+                lambda: ask_all(self._clients, name, platform or self._platform(), trust_azureml=self._trust_azureml),
             )
 
     async def pull(self, image: RegistryImage) -> None:
@@ -62,15 +88,18 @@ class Registries:
 
     async def push(self, name: str, platform: str | None) -> RegistryImage:
         async with self._pushing:
-            return await self._pusher.push(name, platform or self._platform())
+            if platform is None:
+                platform = await asyncio.to_thread(self._platform)
+            return await self._pusher.push(name, platform)
 
     def _take(self, image: RegistryImage) -> None:
         """Give the image that was pulled its name, and no other."""
         self._engine.tag(image.reference, f"{image.name}:latest")
         self._engine.remove(image.reference)
 
-    def _login_of(self, host: str) -> Callable[[], Credentials | None]:
-        return lambda: find_credentials(host, self._docker_config)
+
+def _login_of(host: str, docker_config: Path | None) -> Callable[[], Credentials | None]:
+    return lambda: find_credentials(host, docker_config)
 
 
 def ask_all(

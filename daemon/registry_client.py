@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
 from envkiln.daemon.credentials import Credentials
 from envkiln.daemon.manifests import ACCEPTED
-from envkiln.daemon.registry_address import RegistryAddress
+from envkiln.daemon.registry_address import RegistryAddress, is_loopback
 from envkiln.daemon.registry_auth import Authorizer, Challenge
 from envkiln.daemon.registry_errors import NoAnswer, refused, unreachable
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import urllib3
 
 _CONNECT_S = 5.0
+_LEFT_ALONE_S = 2.0
+"""How long nobody else tries a registry that could not be reached: thousands of names may want to know."""
 _MOST_BYTES = 8 * 1024 * 1024
 """No manifest, configuration or list of tags is longer."""
 _PIECE = 65_536
@@ -44,7 +47,8 @@ class RegistryClient:
     """Blocking calls to one registry, from any thread.
 
     Every method raises NoAnswer when the registry does not say yes or no within `answer_s`, or what it says is
-    damaged; CredentialsUnreadable when Docker's configuration cannot be read.
+    damaged; CredentialsUnreadable when Docker's configuration cannot be read. A registry that cannot be reached, or
+    asks to be left alone, is left alone for a moment: the same NoAnswer is raised without a question.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class RegistryClient:
         self.credentials = credentials
         self._answer_s = answer_s
         self._opened: urllib3.PoolManager | None = None
+        self._held: tuple[float, NoAnswer] | None = None
         self._authorizer = Authorizer(address.host, credentials, self._fetch)
 
     def manifest(self, name: str, reference: str) -> Document | None:
@@ -136,6 +141,9 @@ class RegistryClient:
     ) -> tuple[int, Mapping[str, str], bytes]:
         import urllib3  # noqa: PLC0415 -- late: it is not for those who have no registry
 
+        if self._held is not None and time.monotonic() < self._held[0]:
+            raise self._held[1]
+        self._held = None
         deadline = time.monotonic() + self._answer_s
         limit = urllib3.Timeout(connect=_CONNECT_S, read=self._answer_s)
         # Blobs may be elsewhere: urllib3 takes the log-in out when a redirection leads to another host.
@@ -159,8 +167,15 @@ class RegistryClient:
                 raise
             response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise unreachable(self.address.host, error) from error
-        return response.status, {key.lower(): value for key, value in response.headers.items()}, data
+            silent = unreachable(self.address.host, error)
+            if not silent.answered:
+                self._held = time.monotonic() + _LEFT_ALONE_S, silent
+            raise silent from error
+        named = {key.lower(): value for key, value in response.headers.items()}
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            asked_too_often = refused(self.address.host, response.status, data, named.get("retry-after"))
+            self._held = time.monotonic() + (asked_too_often.retry_after_s or _LEFT_ALONE_S), asked_too_often
+        return response.status, named, data
 
     def _read(self, response: "urllib3.BaseHTTPResponse", deadline: float) -> bytes:
         """Return the body: neither a drip nor a flood holds a thread or fills the memory."""
@@ -181,7 +196,7 @@ class RegistryClient:
         if self._opened is None:
             scheme, _, rest = url.partition("://")
             host = rest.partition("/")[0]
-            proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+            proxy = None if is_loopback(host) or proxy_bypass(host) else getproxies().get(scheme)
             trusted = self._trusted() if scheme == "https" else None
             if proxy:
                 self._opened = urllib3.ProxyManager(proxy, ssl_context=trusted, maxsize=8)

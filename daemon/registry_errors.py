@@ -4,16 +4,25 @@ import ssl
 from http import HTTPStatus
 
 from envkiln.cache.errors import EnvkilnError, Turn
+from envkiln.daemon.engine_errors import chain
+
+_LONGEST_LEFT_ALONE_S = 600.0
 
 
 class NoAnswer(EnvkilnError):  # noqa: N818 -- the field's own word
-    """A registry did not say yes or no. `retry_after_s` is how long it asks to be left alone, if it does."""
+    """A registry did not say yes or no. `retry_after_s` is how long it asks to be left alone, if it does.
+
+    `answered` says that something came from it.
+    """
 
     turn = Turn.SURROUNDINGS
 
-    def __init__(self, message: str, *, hint: str | None = None, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after_s: float | None = None, answered: bool = True
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+        self.answered = answered
 
 
 def forbidden(host: str, what: str) -> NoAnswer:
@@ -33,7 +42,8 @@ def refused(host: str, status: int, body: bytes, retry_after: str | None) -> NoA
     if status == HTTPStatus.UNAUTHORIZED:
         return forbidden(host, "does not take the log-in (HTTP 401)")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        seconds = float(retry_after) if retry_after and retry_after.isdecimal() and len(retry_after) < 6 else None
+        told = retry_after is not None and retry_after.isdecimal() and len(retry_after) < 6
+        seconds = min(float(retry_after or 0), _LONGEST_LEFT_ALONE_S) if told else None
         return NoAnswer(f"{host} is asked too often (HTTP 429)", hint="it is asked again", retry_after_s=seconds)
     if status == HTTPStatus.NOT_FOUND:
         return NoAnswer(
@@ -47,16 +57,17 @@ def unreachable(host: str, error: Exception) -> NoAnswer:
     """Return the error of a call that got no whole answer."""
     import urllib3  # noqa: PLC0415 -- late, as all of HTTP
 
-    cause: BaseException = getattr(error, "reason", None) or error
-    while not isinstance(cause, ssl.SSLError) and isinstance(getattr(cause, "reason", None), BaseException):
-        cause = cause.reason  # type: ignore[attr-defined]
-    if isinstance(cause, ssl.SSLError) or isinstance(error, urllib3.exceptions.SSLError):
+    links = list(chain(error))
+    untrusted = next((link for link in links if isinstance(link, ssl.SSLCertVerificationError)), None)
+    if untrusted is not None:
         return NoAnswer(
-            f"the certificate of {host} is not trusted ({cause})",
+            f"the certificate of {host} is not trusted: {untrusted.verify_message}",
             hint=f"add its authority to this machine's certificates, or to /etc/docker/certs.d/{host}/ca.crt",
         )
-    if isinstance(cause, urllib3.exceptions.NewConnectionError):
-        return NoAnswer(f"{host} cannot be reached", hint="check the network and the setting `registries`")
-    if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError):
-        return NoAnswer(f"{host} did not answer in time", hint="it is asked again")
-    return NoAnswer(f"{host} broke off its answer ({type(cause).__name__})", hint="it is asked again")
+    # Some versions of urllib3 take a refused connection for a kind of time-out.
+    if any(isinstance(link, urllib3.exceptions.NewConnectionError) for link in links):
+        hint = "check the network and the setting `registries`"
+        return NoAnswer(f"{host} cannot be reached", hint=hint, answered=False)
+    if any(isinstance(link, urllib3.exceptions.TimeoutError | TimeoutError) for link in links):
+        return NoAnswer(f"{host} did not answer in time", hint="it is asked again", answered=False)
+    return NoAnswer(f"{host} broke off its answer ({type(links[-1]).__name__})", hint="it is asked again")

@@ -233,8 +233,9 @@ def make_registry(testbed: Testbed, tmp_path: Path) -> Iterator[Callable[..., Re
     program = Path(testbed.registry)
     servers: list[RegistryServer] = []
 
-    def make(*, locked: bool = False) -> RegistryServer:
-        servers.append(RegistryServer(program, tmp_path / f"registry-{len(servers)}", locked=locked))
+    def make(*, locked: bool = False, certificate: Path | None = None) -> RegistryServer:
+        directory = tmp_path / f"registry-{len(servers)}"
+        servers.append(RegistryServer(program, directory, locked=locked, certificate=certificate))
         return servers[-1]
 
     yield make

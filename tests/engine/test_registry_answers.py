@@ -1,8 +1,11 @@
 """What a real registry has: yes, no and unknown, with and without a log-in, also when it goes wrong."""
 
 import json
+import socket
 import stat
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +13,10 @@ from registry_server import PASSWORD, USER, Fault, FaultProxy, RegistryServer, d
 
 from envkiln.cache.errors import Turn
 from envkiln.cache.names import IMAGE_PREFIX
+from envkiln.daemon.config import load_config
 from envkiln.daemon.credentials import find_credentials
 from envkiln.daemon.events import Answer, RegistryAnswered
-from envkiln.daemon.registries import ask_all
+from envkiln.daemon.registries import ask_all, check_registries
 from envkiln.daemon.registry_address import RegistryAddress
 from envkiln.daemon.registry_client import RegistryClient
 
@@ -179,6 +183,74 @@ def test_a_registry_that_is_asked_too_often_says_when_to_come_back(
     proxy.fault = Fault(status=429, headers={"Retry-After": "7"})
     answer = ask(proxy.host)
     assert (answer.answer, answer.retry_after_s) == (Answer.UNKNOWN, 7.0)
+
+
+def test_a_registry_that_asks_to_be_left_alone_is_left_alone(
+    make_registry: MakeRegistry, make_proxy: MakeProxy
+) -> None:
+    proxy = make_proxy(make_registry())
+    proxy.fault = Fault(status=429, headers={"Retry-After": "500"})
+    asked = client(proxy.host)
+    answers = [ask_all([asked], name, AMD) for name in (NAME, OTHER)]
+    assert [answer.retry_after_s for answer in answers] == [500.0, 500.0]
+    assert len(proxy.requests) == 1
+
+
+def test_whether_a_registry_lets_us_in_is_known(
+    make_registry: MakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_one, locked = make_registry(), make_registry(locked=True)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    addresses = tuple(RegistryAddress.parse(it.host) for it in (open_one, locked))
+    config = replace(
+        load_config(roots_from_flags=(), flags={}, environ={}, user_file=tmp_path, read=lambda _: None),
+        registries=addresses,
+    )
+    found = check_registries(config)
+    assert found[open_one.host] is None
+    assert "wants a log-in" in str(found[locked.host])
+    docker_config(tmp_path / "docker", locked.host)
+    assert check_registries(config) == {open_one.host: None, locked.host: None}
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for registry.test, and its key beside it."""
+    made = tmp_path / "registry.crt"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=registry.test"]
+    command += [
+        "-addext",
+        "subjectAltName=DNS:registry.test",
+        "-keyout",
+        str(tmp_path / "registry.key"),
+        "-out",
+        str(made),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    return made
+
+
+def test_other_machines_are_spoken_to_with_tls_and_only_with_a_certificate_that_is_trusted(
+    make_registry: MakeRegistry, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_registry(certificate=certificate)
+    # The name of another machine, which is this one.
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: resolve(host.replace("registry.test", "127.0.0.1"), *rest, **more),
+    )
+    for variable in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    address = f"registry.test:{server.port}"
+    answer = ask(address)
+    assert answer.answer is Answer.UNKNOWN
+    assert answer.problem is not None
+    assert f"the certificate of {address} is not trusted" in answer.problem.message
+    assert f"/etc/docker/certs.d/{address}" in str(answer.problem.hint)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert ask(address).answer is Answer.NO
 
 
 def test_a_slow_registry_is_not_waited_for(make_registry: MakeRegistry, make_proxy: MakeProxy) -> None:

@@ -29,14 +29,20 @@ _HTPASSWD = f"{USER}:$2b$04$9C26jybkc/9VFL9I4cA9GulfsEFEtBizgx1nRkvLn6TR9Yroorh/
 
 
 class RegistryServer:
-    """A registry of its own on a free port; `locked` wants USER and PASSWORD. Started when it is made."""
+    """A registry of its own on a free port; `locked` wants USER and PASSWORD. Started when it is made.
 
-    def __init__(self, program: Path, directory: Path, *, locked: bool = False) -> None:
+    With a `certificate`, whose key is beside it, it speaks TLS.
+    """
+
+    def __init__(
+        self, program: Path, directory: Path, *, locked: bool = False, certificate: Path | None = None
+    ) -> None:
         self._program = program
         self._directory = directory
         self._directory.mkdir(parents=True, exist_ok=True)
         self._log = directory / "log"
         self._locked = locked
+        self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.start()
@@ -56,6 +62,9 @@ class RegistryServer:
         if self._locked:
             (self._directory / "htpasswd").write_text(_HTPASSWD)
             config["auth"] = {"htpasswd": {"realm": "test", "path": str(self._directory / "htpasswd")}}
+        if self._certificate is not None:
+            key = self._certificate.with_suffix(".key")
+            config["http"]["tls"] = {"certificate": str(self._certificate), "key": str(key)}
         # JSON is YAML.
         (self._directory / "config.yml").write_text(json.dumps(config))
         self._log.write_text("")
