@@ -168,6 +168,43 @@ class Index:
     def record_alias(self, alias: str, at: float) -> None:
         self._cache.set(f"alias:{alias}", {"at": at})
 
+    def forget(
+        self,
+        *,
+        environments: frozenset[str],
+        images: frozenset[str],
+        aliases: frozenset[str],
+        roots: frozenset[str],
+        before: float,
+    ) -> None:
+        """Drop what is about other environments, images, aliases and roots than these, if it is from before that time.
+
+        Views of other environments go whatever their age.
+        """
+        self._forget_views(environments, aliases, before)
+        for id_ in self._below("builds:"):
+            if id_ not in environments and all(float(it.get("started") or 0) < before for it in self.builds(id_)):
+                self._cache.delete(f"builds:{id_}")
+        for name, (at, _) in self.uses().items():
+            if name not in images and at < before:
+                self._cache.delete(f"use:{name}")
+        for alias in self.aliases() - aliases:
+            self._cache.delete(f"alias:{alias}")
+        for root in set(self._below("snapshot:")) - roots:
+            self._cache.delete(f"snapshot:{root}")
+        with self._cache.transact():
+            fresh = {reference: record for reference, record in self.digests().items() if record[1] >= before}
+            self._cache.set("digests", fresh)
+
+    def _forget_views(self, environments: frozenset[str], aliases: frozenset[str], at: float) -> None:
+        gone = {id_: view for id_, view in self.views().items() if id_ not in environments}
+        # An environment that went while nobody looked: its tags are still known as ours.
+        given_up = {str(alias) for view in gone.values() for alias in view.get("aliases") or ()}
+        for alias in given_up & aliases - self.aliases():
+            self.record_alias(alias, at)
+        if gone:
+            self.store_views({}, gone, self.views_stored_at() or at)
+
     def document(self, name: str) -> Any:
         """Return what `store_document` stored, None when nothing did."""
         return self._get(f"document:{name}")

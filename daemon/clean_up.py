@@ -1,6 +1,7 @@
 """Takes away what nobody needs: asks everybody who may need an image, plans, and sweeps."""
 
 import asyncio
+import sqlite3
 import time
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from envkiln.daemon.pins import PinsUnreadable, read_pins
 from envkiln.daemon.retention import HeldImage, Plan, Protected, Retention, Verdict, freed_bytes, plan
 from envkiln.daemon.state import State, movable_base
 from envkiln.daemon.sweep import Sweep
+from envkiln.daemon.upkeep import StillThere, tidy_index, tidy_locks, tidy_logs
 from envkiln.daemon.workspace import registered_images
 
 GB = 1_000_000_000
@@ -55,19 +57,20 @@ class CleanUp:
         """
         policy = retention(self.config, need)
         async with self._running:
-            return await self._clean(policy, dry_run=dry_run)
+            return await self._clean(policy, dry_run=dry_run, tidy=True)
 
     async def remove_untagged(self) -> CleanUpView:
         """Remove only the images that have lost their tag to a newer one."""
         async with self._running:
-            return await self._clean(Retention(0, float("inf")), dry_run=False)
+            return await self._clean(Retention(0, float("inf")), dry_run=False, tidy=False)
 
-    async def _clean(self, policy: Retention, *, dry_run: bool) -> CleanUpView:
+    async def _clean(self, policy: Retention, *, dry_run: bool, tidy: bool) -> CleanUpView:
         started = time.time()
         begun = time.monotonic()
         facts = await self._facts()
         planned = plan(facts.inventory.images, facts.protected, policy, started)
         swept = _Swept(planned.going) if dry_run else await asyncio.to_thread(self._sweep, planned)
+        cache, logs, log_bytes, more = (0, 0, 0, ()) if dry_run or not tidy else await self._tidy(facts)
         gone = frozenset(verdict.image.id for verdict in swept.gone)
         freed = freed_bytes(facts.inventory.images, gone, facts.protected.shared)
         return CleanUpView(
@@ -78,13 +81,51 @@ class CleanUp:
             kept=tuple(map(_view, [*swept.stayed, *planned.staying])),
             freed_bytes=freed,
             image_bytes=planned.used - freed,
-            problems=(*_obstacle(facts.protected), *swept.problems),
+            cache_bytes=cache,
+            logs=logs,
+            log_bytes=log_bytes,
+            problems=(*_obstacle(facts.protected), *swept.problems, *more),
+        )
+
+    async def _tidy(self, facts: _Facts) -> tuple[int, int, int, tuple[str, ...]]:
+        """Return (bytes of the build cache, logs, their bytes) that are gone, and what went wrong."""
+        cache = logs = log_bytes = 0
+        problems = []
+        config = self.config
+        try:
+            logs, log_bytes = await asyncio.to_thread(
+                tidy_logs,
+                self._parts.logs,
+                keep_s=config.log_keep_days * DAY_S,
+                budget=round(config.log_budget_gb * GB),
+            )
+            await asyncio.to_thread(tidy_locks, self._paths.locks)
+            if facts.protected.blind is None:
+                await asyncio.to_thread(tidy_index, self._index, self._still_there(facts))
+        except (OSError, sqlite3.Error) as error:
+            problems.append(f"the state directory could not be tidied: {error}")
+        if config.build_cache_gb is not None:
+            try:
+                cache = await asyncio.to_thread(self._parts.engine.prune_build_cache, round(config.build_cache_gb * GB))
+            except EnvkilnError as error:
+                problems.append(str(error))
+        return cache, logs, log_bytes, tuple(problems)
+
+    def _still_there(self, facts: _Facts) -> StillThere:
+        state = self._parts.loop.state
+        images = facts.inventory.images
+        tags = {reference for image in images for reference in image.references}
+        return StillThere(
+            frozenset(state.environments),
+            frozenset(image.name for image in images),
+            frozenset(tags | state.claims.keys()),
+            frozenset(str(watched.root.path) for watched in self._parts.roots.all),
         )
 
     async def _facts(self) -> _Facts:
         await self._parts.records.flush()
         remembered = await asyncio.to_thread(self._remember)
-        uses = merged_uses(remembered, self._parts.history.all(), self._parts.loop.state)
+        uses = merged_uses(remembered, self._parts.history.all(), self._parts.loop.state, time.time())
         inventory = await asyncio.to_thread(take_inventory, self._parts.engine, uses)
         registered = await asyncio.to_thread(registered_images, self.config)
         blind = self._blind()

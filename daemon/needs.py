@@ -47,8 +47,11 @@ def given_up(before: State, after: State) -> Iterator[str]:
         yield from earlier.aliases if earlier is not None else ()
 
 
-def merged_uses(remembered: Remembered, builds: Iterable[BuildView], state: State) -> dict[str, Use]:
-    """Return what is known of each image's last use, and of the environments that have had it."""
+def merged_uses(remembered: Remembered, builds: Iterable[BuildView], state: State, now: float) -> dict[str, Use]:
+    """Return what is known of each image's last use, and of the environments that have had it.
+
+    What a file asks for is in use at wall time `now`.
+    """
     uses: dict[str, Use] = {}
 
     def add(name: str, at: float | None, environments: Iterable[str]) -> None:
@@ -61,7 +64,7 @@ def merged_uses(remembered: Remembered, builds: Iterable[BuildView], state: Stat
     for build in builds:
         add(build.image, None, (build.environment,))
     for name, ids in state.wanted.items():
-        add(name, None, ids)
+        add(name, now, ids)
     return uses
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from values import definition, name_of
 
-from envkiln.daemon.name_lock import name_lock
+from envkiln.daemon.name_lock import name_lock, remove_free_locks
 
 NAME = name_of(definition())
 OTHER = name_of(definition("other"))
@@ -88,3 +88,23 @@ def test_an_error_inside_lets_go(tmp_path: Path) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         asyncio.run(failing())
     assert not asyncio.run(taken(tmp_path))
+
+
+def count(directory: Path) -> int:
+    """Return the number of lock files."""
+    return len(list(directory.iterdir()))
+
+
+def test_a_lock_file_that_nobody_holds_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with name_lock(tmp_path, OTHER), name_lock(tmp_path, NAME):
+            pass
+        assert count(tmp_path) == 2
+        async with name_lock(tmp_path, OTHER):
+            remove_free_locks(tmp_path, before=0.0)
+            assert count(tmp_path) == 2, "they are young"
+            remove_free_locks(tmp_path, before=float("inf"))
+            assert count(tmp_path) == 1, "one is held"
+        assert not await taken(tmp_path)
+
+    asyncio.run(main())

@@ -90,7 +90,8 @@ def test_what_nobody_needs_goes_and_the_rest_says_why_it_stays(
     assert asked["dry_run"]
     assert there(engine, author.images) == [0, 1, 2, 3, 4, 5]
     view = gc(world)
-    assert {**view, "at": 0, "seconds": 0, "dry_run": True} == {**asked, "at": 0, "seconds": 0}
+    assert [it["id"] for it in view["removed"]] == [it["id"] for it in asked["removed"]]
+    assert (view["freed_bytes"], view["image_bytes"]) == (asked["freed_bytes"], asked["image_bytes"])
     gone = short(view["removed"], author.images)
     assert [number for number, _ in gone] == [0, 4]
     assert gone[0][1].startswith("not used for ")
