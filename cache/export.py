@@ -21,7 +21,7 @@ from envkiln.cache.yaml_text import read_yaml
 
 V2_SCHEMA = "https://azuremlschemas.azureedge.net/latest/environment.schema.json"
 _CONTEXT = "context"
-_V2_KEPT = ("description", "tags", "properties", "inference_config", "os_type")
+_V2_KEPT = ("description", "tags", "inference_config", "os_type")
 
 
 class Target(Enum):

@@ -23,7 +23,9 @@ GITIGNORE = ".gitignore"
 DOCKERIGNORE = ".dockerignore"
 
 
-class _Filter(Protocol):
+class Filter(Protocol):
+    """What some ignore files leave out."""
+
     def ignores(self, path: str, *, directory: bool) -> bool: ...
 
     def may_keep_below(self, path: str) -> bool: ...
@@ -32,7 +34,7 @@ class _Filter(Protocol):
 class IgnoreRules:
     """The ignore files of one context; paths are relative to it."""
 
-    def __init__(self, always: frozenset[str], filters: tuple[_Filter, ...]) -> None:
+    def __init__(self, always: frozenset[str], filters: tuple[Filter, ...]) -> None:
         self._always = always
         self._filters = filters
 
@@ -55,13 +57,11 @@ class IgnoreRules:
 
 def read_rules(tree: SourceTree, directory: str, dockerfile: str) -> IgnoreRules:
     """Return the rules of the context `directory`; `dockerfile` is relative to it. Raises DefinitionError."""
-    filters: list[_Filter] = []
+    filters: list[Filter] = []
     always = {dockerfile, DOCKERIGNORE}
-    for name in (AMLIGNORE, GITIGNORE):
-        text = _read(tree, _join(directory, name))
-        if text is not None:
-            filters.append(_GitRules(text, _join(directory, name)))
-            break
+    uploaded = upload_rules(tree, directory)
+    if uploaded is not None:
+        filters.append(uploaded)
     # BuildKit looks for the Dockerfile's own ignore file first.
     for name in (f"{dockerfile}{DOCKERIGNORE}", DOCKERIGNORE):
         text = _read(tree, _join(directory, name))
@@ -70,6 +70,15 @@ def read_rules(tree: SourceTree, directory: str, dockerfile: str) -> IgnoreRules
             filters.append(_DockerRules(text, _join(directory, name)))
             break
     return IgnoreRules(frozenset(always), tuple(filters))
+
+
+def upload_rules(tree: SourceTree, directory: str) -> Filter | None:
+    """Return what Azure ML leaves out when it uploads `directory`, None for nothing. Raises DefinitionError."""
+    for name in (AMLIGNORE, GITIGNORE):
+        text = _read(tree, _join(directory, name))
+        if text is not None:
+            return _GitRules(text, _join(directory, name))
+    return None
 
 
 def _join(directory: str, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from envkiln.cache.definition import EnvironmentDefinition
+from envkiln.cache.definition import EnvironmentDefinition, Format
 from envkiln.cache.dockerfile import Dialect
 from envkiln.cache.identity import Identity, identify
 from envkiln.cache.leaks import leaks
@@ -48,7 +48,8 @@ def name(path: Path, root: Path | None, as_json: bool, **flags: Any) -> int:
             continue
         identity = _identity(sighting, recorded)
         if as_json:
-            click.echo(json.dumps(_as_object(sighting, sighting.found, identity)))
+            anonymous = _anonymous_version(targets.root.path / sighting.file, sighting.found)
+            click.echo(json.dumps(_as_object(sighting, sighting.found, identity) | anonymous))
         else:
             click.echo(_as_text(sighting, sighting.found, identity))
         for warning in _warnings(sighting, sighting.found):
@@ -112,6 +113,15 @@ def _as_object(sighting: Sighting, definition: EnvironmentDefinition, identity: 
         "recipe": identity.recipe,
         "warnings": [redact(warning) for warning in _warnings(sighting, definition)],
     }
+
+
+def _anonymous_version(path: Path, definition: EnvironmentDefinition) -> dict[str, str | None]:
+    """Return the version that azure-ai-ml gives a v2 environment's content without a name; nothing for others."""
+    if definition.format is not Format.AZUREML_V2:
+        return {}
+    from envkiln.daemon.azure_ai_ml import load_environment
+
+    return {"anonymous_version": load_environment(path).anonymous_version()}
 
 
 def _as_text(sighting: Sighting, definition: EnvironmentDefinition, identity: Identity) -> str:

@@ -50,6 +50,15 @@ def test_the_named_text_of_the_example_hashes_to_its_name(run: Run, tmp_path: Pa
     assert sha256(text).hexdigest()[:32] == "ae31c6ab58033c4e44c7369910eea717"
 
 
+def test_a_v2_environment_has_the_version_that_it_gets_without_a_name(run: Run, root: Path) -> None:
+    image = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20251130.v1"
+    _write(root / "conda.yml", (EXAMPLE / "env.yml").read_text())
+    file = _write(root / "environment.yml", f"name: a\nimage: {image}\nconda_file: conda.yml\n")
+    (found,) = _objects(run("name", file, "--json")[1])
+    assert found["anonymous_version"] == "82ccd0b46ecf1f0933a5bbed4af8dca45dd1875ffdacf7ca883cb007ffaccc4c"
+    assert "anonymous_version" not in _objects(run("name", EXAMPLE, "--json")[1])[0]
+
+
 def test_a_file_its_directory_and_the_root_give_one_name(run: Run, root: Path) -> None:
     file = _write(root / "a" / "env.yml", CONDA)
     _write(root / "envkiln.toml", "")

@@ -162,3 +162,52 @@ def test_a_workspace_that_is_gone_is_never_made_by_registering(tmp_path: Path) -
     with pytest.raises(WorkspaceError, match="there is no workspace"):
         register(Workspace(tmp_path / "absent"), "numpy")
     assert not (tmp_path / "absent").exists()
+
+
+def git(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    environ = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    return subprocess.run(
+        ["git", *who, *words], cwd=directory, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def committed(workspace: Workspace, branch: str, *registered: tuple[str, str]) -> None:
+    """Register (name, package) pairs on a branch that starts at the first commit."""
+    git(workspace.path, "checkout", "-q", "-b", branch, "start")
+    for name, package in registered:
+        register(workspace, package, name=name)
+    git(workspace.path, "add", "-A")
+    git(workspace.path, "commit", "-q", "-m", branch)
+
+
+@pytest.fixture
+def in_git(tmp_path: Path) -> Workspace:
+    workspace = Workspace.create(tmp_path)
+    register(workspace, "numpy")
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    git(tmp_path, "tag", "start")
+    return workspace
+
+
+def test_branches_that_registered_other_names_or_the_same_content_merge(in_git: Workspace) -> None:
+    committed(in_git, "one", ("a", "scipy"), ("b", "numpy"))
+    committed(in_git, "two", ("a", "scipy"), ("c", "numpy"))
+    assert git(in_git.path, "merge", "-q", "--no-edit", "one").returncode == 0
+    contents = in_git.read()
+    assert not contents.problems
+    assert [it.reference for it in contents.versions] == ["a:1", "a:2", "b:1", "c:1"]
+
+
+def test_one_number_for_two_definitions_is_a_conflict_that_is_said_with_its_line(in_git: Workspace) -> None:
+    committed(in_git, "one", ("a", "scipy"))
+    committed(in_git, "two", ("a", "pandas"))
+    assert git(in_git.path, "merge", "-q", "--no-edit", "one").returncode != 0
+    contents = in_git.read()
+    assert [it.reference for it in contents.versions] == ["a:1"]
+    assert "versions/a/2.yml:" in str(contents.problems[0])
+    assert "git conflict marker" in str(contents.problems[0])
+    git(in_git.path, "checkout", "--ours", "versions/a/2.yml")
+    assert register(in_git, "scipy").version.version == 3
