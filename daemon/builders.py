@@ -34,6 +34,8 @@ class BuilderSettings:
     docker_config: Path | None = None
     time_limit_s: float | None = 2 * 60 * 60
     silence_limit_s: float | None = 30 * 60
+    steps: Path | None = None
+    """Where containers of steps are noted (`step_containers.py`)."""
 
 
 class NoSuchBuilder(EnvkilnError):  # noqa: N818 -- what it is
@@ -65,10 +67,10 @@ def _bare(
     settings: BuilderSettings, engine: EngineInfo | None, find: Callable[[Path | None], BuildxInfo | None]
 ) -> Builder:
     if settings.kind == "classic":
-        return ClassicBuilder(settings.engine_url)
+        return ClassicBuilder(settings.engine_url, steps=settings.steps)
     buildx = find(settings.docker_config)
     if settings.kind == "auto" and (buildx is None or (engine is not None and not engine.has_buildkit)):
-        return ClassicBuilder(settings.engine_url)
+        return ClassicBuilder(settings.engine_url, steps=settings.steps)
     if buildx is None:
         raise NoSuchBuilder(
             "docker buildx is not installed",

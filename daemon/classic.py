@@ -1,10 +1,12 @@
 """Builds with the engine's classic builder: what docker-py's own `build` does, on every engine."""
 
 import asyncio
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
+from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -22,6 +24,7 @@ from envkiln.daemon.engine_stream import interrupt, streaming
 from envkiln.daemon.fault_point import reach
 from envkiln.daemon.label_lines import with_labels
 from envkiln.daemon.log_lines import LineSplitter
+from envkiln.daemon.step_containers import StepContainer
 
 if TYPE_CHECKING:
     import docker
@@ -31,6 +34,7 @@ CA_BUNDLE = f"{SETUP}/ca.pem"
 
 # The engine stops a step within a second or two of losing its client; after this it is told to.
 _STOP_GRACE_S = 8.0
+_CONTAINER = re.compile(r"[0-9a-f]{12,64}")
 
 
 class ClassicBuilder:
@@ -41,8 +45,10 @@ class ClassicBuilder:
 
     name = "classic"
 
-    def __init__(self, engine_url: str | None = None) -> None:
+    def __init__(self, engine_url: str | None = None, *, steps: Path | None = None) -> None:
+        """`steps` is the directory of the notes of `step_containers.py`, which exists; None for none."""
         self._engine = Engine(engine_url)
+        self._steps = steps
 
     async def build(self, request: BuildRequest, log: Log) -> None:
         loop = asyncio.get_running_loop()
@@ -54,7 +60,7 @@ class ClassicBuilder:
         def work() -> None:
             error: BaseException | None = None
             try:
-                _Build(self._engine, request, lines, stop).run()
+                _Build(self._engine, request, lines, stop, self._steps).run()
             except BaseException as raised:  # noqa: BLE001 -- handed over to the loop, all of it
                 error = raised
             # A loop that is closed no longer waits for us.
@@ -138,7 +144,9 @@ class _Upload:
 class _Build:
     """One build, in its thread from start to end."""
 
-    def __init__(self, engine: Engine, request: BuildRequest, lines: BoundedLines, stop: _Stop) -> None:
+    def __init__(
+        self, engine: Engine, request: BuildRequest, lines: BoundedLines, stop: _Stop, steps: Path | None
+    ) -> None:
         self._engine = engine
         self._request = request
         self._lines = lines
@@ -146,6 +154,8 @@ class _Build:
         self._tail: deque[str] = deque(maxlen=TAIL)
         self._splitter = LineSplitter()
         self._container: str | None = None
+        self._steps = steps
+        self._step: StepContainer | None = None
         self._progress: dict[str, str] = {}
 
     def run(self) -> None:
@@ -161,8 +171,14 @@ class _Build:
             except Exception as error:
                 if self._stop.asked:
                     self._await_stop()
+                    self._leave()
                     raise _Stopped from error
+                if isinstance(error, BuildFailed):
+                    self._leave()
+                elif self._step is not None:
+                    self._step.left()
                 raise
+        self._leave()
         image = self._engine.inspect(request.tag)
         if image is None or not request.labels.items() <= image.labels.items():
             raise BuildFailed(
@@ -236,7 +252,7 @@ class _Build:
         text = _brief(str(message.get("stream") or ""))
         self._say(self._splitter.feed(text))
         if text.startswith(" ---> Running in "):
-            self._container = text.rsplit(maxsplit=1)[-1]
+            self._enter(text.rsplit(maxsplit=1)[-1])
         if status := message.get("status"):
             self._take_progress(str(message.get("id") or ""), str(status))
         return text.startswith(("Successfully tagged ", "Successfully built "))
@@ -255,6 +271,18 @@ class _Build:
         self._say([*self._splitter.rest(), *message.splitlines()])
         cause = explain_failure(list(self._tail))
         raise BuildFailed(cause.message, hint=cause.hint, passing=cause.passing)
+
+    def _enter(self, container: str) -> None:
+        """A step runs in this container; that of the step before is gone."""
+        self._leave()
+        self._container = container
+        if self._steps is not None and _CONTAINER.fullmatch(container):
+            self._step = StepContainer(self._steps, container)
+
+    def _leave(self) -> None:
+        if self._step is not None:
+            self._step.gone()
+            self._step = None
 
     def _await_stop(self) -> None:
         """Return when the container of the step is gone: the engine removes it after its client has left."""

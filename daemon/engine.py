@@ -134,6 +134,16 @@ class Engine:
             pruned: Mapping[str, Any] = client.prune_builds(keep_storage=keep_bytes, all=True)
             return int(pruned.get("SpaceReclaimed") or 0)
 
+    def remove_container(self, container: str) -> None:
+        """Remove a container, whether it runs or not; one that is not there is fine."""
+        try:
+            with self._calling(f"remove the container {container}") as client:
+                client.remove_container(container, force=True)
+        except EngineRefused as refused:
+            # 409: somebody else is removing it.
+            if refused.status not in (404, 409):
+                raise
+
     def restore(self, reference: str, image_id: str | None) -> None:
         """Undo a tag that came too late: `image_id` is what had the reference before, None for nothing."""
         now = self.inspect(reference)

@@ -13,6 +13,7 @@ from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_values import EngineInfo
 from envkiln.daemon.events import EngineConnected, EngineLost, Event, ImagesListed, Problem
 from envkiln.daemon.known_images import list_known_images
+from envkiln.daemon.step_containers import remove_left
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 5.0
@@ -25,8 +26,12 @@ _GATHER_S = 0.02
 class EngineWatch:
     """Watches one engine; `info` is what it said of itself last."""
 
-    def __init__(self, engine: Engine, post: Callable[[Event], None], docker_config: Path | None = None) -> None:
+    def __init__(
+        self, engine: Engine, post: Callable[[Event], None], steps: Path, docker_config: Path | None = None
+    ) -> None:
+        """`steps` is the directory of the notes of `step_containers.py`."""
         self._engine = engine
+        self._steps = steps
         self._docker_config = docker_config
         self._post = post
         self.info: EngineInfo | None = None
@@ -45,6 +50,7 @@ class EngineWatch:
             try:
                 self.info = await asyncio.to_thread(self._engine.ping)
                 self._answered.clear()
+                await asyncio.to_thread(remove_left, self._steps, self._engine)
                 sealing = await asyncio.to_thread(auto_has_secrets, self.info, self._docker_config)
                 self._post(EngineConnected(f"Docker Engine {self.info.version} ({self.info.platform})", sealing))
                 wait = FIRST_WAIT_S

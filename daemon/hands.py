@@ -68,9 +68,10 @@ class Hands:
         loop: Loop,
         engine_watch: EngineWatch,
         history: History,
+        steps: Path,
         announce: Callable[[BuildView], None],
     ) -> None:
-        """`announce` is told of every build that begins or ends."""
+        """`announce` is told of every build that begins or ends; `steps` is where containers of steps are noted."""
         self._engine = engine
         self._obtainer = obtainer
         self._registry = registry
@@ -81,6 +82,7 @@ class Hands:
         self._loop = loop
         self._engine_watch = engine_watch
         self._history = history
+        self._steps = steps
         self._announce = announce
         self._builders: dict[BuilderSettings, Builder] = {}
         self._log_paths: dict[str, Path] = {}
@@ -207,6 +209,7 @@ class Hands:
             docker_config=self._config.docker_config,
             time_limit_s=settings.time_limit_s or None,
             silence_limit_s=settings.silence_limit_s or None,
+            steps=self._steps,
         )
         builder = self._builders.get(wanted)
         if builder is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from envkiln.cache.index import Index
+from envkiln.daemon import step_containers
 from envkiln.daemon.config import Config
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_watch import EngineWatch
@@ -64,7 +65,8 @@ def make_parts(
         host=secrets.token_hex(8) if config.registries else "",
     )
     loop = Loop(State(policy, bases=bases, paused=paused))
-    engine_watch = EngineWatch(engine, loop.post, config.docker_config)
+    steps = paths.state / step_containers.DIRECTORY
+    engine_watch = EngineWatch(engine, loop.post, steps, config.docker_config)
     registry = registry_of(
         config, engine, lambda: engine_watch.info.platform if engine_watch.info else engine.ping().platform
     )
@@ -83,6 +85,7 @@ def make_parts(
         loop=loop,
         engine_watch=engine_watch,
         history=history,
+        steps=steps,
         announce=announce,
     )
 

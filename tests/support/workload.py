@@ -19,7 +19,7 @@ from envkiln.daemon.known_images import find_known_image
 from envkiln.daemon.labels import DEFINITION, NAME
 
 _STEP_S = 0.3
-_STATE_FILES = {"service.lock", "locks", "logs", "index"}
+_STATE_FILES = {"service.lock", "locks", "logs", "index", "steps"}
 
 
 class Workload:
@@ -126,6 +126,9 @@ def _leftovers(world: World) -> Iterator[str]:
             yield f"{path} is left"
         if path.name.endswith(".damaged"):
             yield "the index was damaged"
+    noted = [path.name for path in state.glob("steps/*")]
+    if noted:
+        yield f"containers are noted: {noted}"
     for database in state.glob("index*/cache.db"):
         with closing(sqlite3.connect(database, timeout=60)) as connection:
             found = connection.execute("PRAGMA integrity_check").fetchall()
