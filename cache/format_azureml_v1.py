@@ -7,6 +7,7 @@ is a reference to a registered environment.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -105,14 +106,17 @@ def _conda(tree: SourceTree, top: Section, warnings: list[str]) -> Specification
     if not isinstance(managed, bool):
         place = top.at("python", "userManagedDependencies")
         raise place.error("`userManagedDependencies` must be true or false", hint="remove the quotation marks")
+    path = _join(directory_of(top.document.file), CONDA_FILE)
     if managed:
+        # Saved beside it all the same, it is a part of this environment and none of its own.
+        with suppress(OSError):
+            tree.read(path)
         return None
     if value.get("baseCondaEnvironment") is not None:
         warnings.append(
             top.at("python", "baseCondaEnvironment").warning("baseCondaEnvironment is not recommended: ignored")
         )
     directory = directory_of(top.document.file)
-    path = _join(directory, CONDA_FILE)
     data = _read_beside(tree, path)
     if data is not None:
         return read_specification(tree, Section(read_yaml(data, path)), directory)

@@ -29,7 +29,7 @@ from envkiln.daemon.sdk_workspace import Workspace
 from envkiln.daemon.version_views import tag_of
 
 _AT_A_TIME_S = 30.0
-_GOING_ON = ("queued", "building", "resolving")
+_GOING_ON = ("queued", "building")
 Say = Callable[[str], None]
 
 
@@ -68,7 +68,7 @@ def _made_by_service(workspace: Workspace, image: str, say: Say) -> bool:
     """Return whether the running service knows the image and has it, waited for while it is on its way."""
     client = Client(workspace.paths.socket)
     try:
-        known = client.environments(name=image)
+        known = [view for view in client.environments(text=image) if view["image"] == image]
         if not known:
             return False
         id_ = str(known[0]["environment"])

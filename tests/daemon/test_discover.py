@@ -483,3 +483,11 @@ def trusted(inputs: tuple[tuple[str, Fingerprint | None], ...]) -> bool:
 def test_contexts_in_contexts_come_to_an_end(root: Path, write: Write) -> None:
     write({"env.yml": SCHEMA + CONTEXT.format("."), "Dockerfile": "FROM ubuntu\n", "a/b/Dockerfile": "FROM ubuntu\n"})
     assert ids(look(root)) == {"envs": "env.yml", "a/b": "a/b/Dockerfile"}
+
+
+def test_a_specification_beside_a_user_managed_environment_is_none_of_its_own(root: Path, write: Write) -> None:
+    managed = '{"name": "x", "docker": {"baseImage": "base:1"}, "python": {"userManagedDependencies": %s}}'
+    write({"x/azureml_environment.json": managed % "true", "x/conda_dependencies.yml": CONDA})
+    assert ids(look(root)) == {"x": "x/azureml_environment.json"}
+    write({"x/azureml_environment.json": managed % "false"})
+    assert ids(look(root)) == {"x": "x/azureml_environment.json"}
