@@ -67,6 +67,7 @@ def examine(environ: Mapping[str, str]) -> list["Finding"]:
         configuration = replace(configuration, roots=tuple(Path(root["path"]) for root in service.view["roots"]))
     process = int(service.view["process"]) if service.view else None
     owned, owner = doctor_facts.path_facts(paths, environ)
+    registries, more_clocks = doctor_facts.registry_facts(doctor_facts.registry_clients(config))
     info = engine.info
     return [
         *doctor_service.configuration_findings(configuration),
@@ -74,7 +75,8 @@ def examine(environ: Mapping[str, str]) -> list["Finding"]:
         *doctor_service.version_findings(doctor_facts.version_facts(paths, service.view, environ)),
         *doctor_engine.engine_findings(engine),
         doctor_engine.builder_finding(doctor_facts.builder_facts(config), info),
-        *doctor_engine.clock_findings(clocks),
+        *doctor_engine.registry_findings(registries),
+        *doctor_engine.clock_findings([*clocks, *more_clocks]),
         *doctor_machine.disk_findings(doctor_facts.disk_facts(paths, info.data_root if info else "")),
         *doctor_machine.inotify_findings(doctor_facts.inotify_facts(configuration.roots, process)),
         *doctor_machine.permission_findings(owned, owner),

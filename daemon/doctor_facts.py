@@ -3,8 +3,9 @@
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from envkiln.cache.errors import EnvkilnError
 from envkiln.daemon.buildx import find_buildx
 from envkiln.daemon.client import Client, NotAllowed, OtherApi, ServiceDown
 from envkiln.daemon.config import Config, ConfigError, load_config, read_file
+from envkiln.daemon.credentials import find_credentials
 from envkiln.daemon.doctor_engine import BuilderFacts, ClockFacts, EngineFacts, RegistryFacts
 from envkiln.daemon.doctor_machine import DiskFacts, InotifyFacts, PathFacts
 from envkiln.daemon.doctor_service import BuildFacts, ConfigurationFacts, Presence, ServiceFacts, VersionFacts
@@ -20,6 +22,7 @@ from envkiln.daemon.events import Problem
 from envkiln.daemon.inotify_use import count_directories, use_of_inotify
 from envkiln.daemon.knowledge import open_index
 from envkiln.daemon.paths import Paths, asks_the_machines
+from envkiln.daemon.registry_client import RegistryClient
 from envkiln.daemon.unit_files import Whose
 from envkiln.daemon.unit_install import outdated
 from envkiln.daemon.version import VERSION, WRITTEN_BY
@@ -172,15 +175,14 @@ def _layout(index: Path) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def registry_facts(
-    hosts: Iterable[str], check: Callable[[str], float | None]
-) -> tuple[list[RegistryFacts], list[ClockFacts]]:
-    """Ask each registry whether it lets us in: `check` returns its time, if it says one, or raises EnvkilnError."""
+def registry_facts(clients: Iterable[RegistryClient]) -> tuple[list[RegistryFacts], list[ClockFacts]]:
+    """Ask each registry whether it lets us in, and for its time."""
     facts, clocks = [], []
-    for host in hosts:
+    for client in clients:
+        host = client.address.host
         begun = time.time()
         try:
-            clock = check(host)
+            clock = client.check()
         except EnvkilnError as error:
             facts.append(RegistryFacts(host, Problem.of(error)))
             continue
@@ -190,3 +192,12 @@ def registry_facts(
             # HTTP says whole seconds.
             clocks.append(ClockFacts(host, clock - (begun + took / 2), took + 1.0))
     return facts, clocks
+
+
+def registry_clients(config: Config | None) -> list[RegistryClient]:
+    """Return a client for each registry that is configured, with the log-in that the service would use."""
+    if config is None:
+        return []
+    docker_config = config.docker_config
+    addresses = {address.host: address for address in config.registries}.values()
+    return [RegistryClient(it, partial(find_credentials, it.host, docker_config)) for it in addresses]

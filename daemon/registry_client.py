@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -95,11 +96,14 @@ class RegistryClient:
         if status not in (200, 201, 202):
             raise refused(self.address.host, status, body, None)
 
-    def check(self) -> None:
-        """Ask whether this is a registry that lets us in."""
+    def check(self) -> float | None:
+        """Ask whether this is a registry that lets us in; return its time (Unix seconds, whole) where it says one."""
         status, headers, body = self._call("GET", "", "", {})
         if status != 200:
             raise refused(self.address.host, status, body, headers.get("retry-after"))
+        with suppress(ValueError):
+            return parsedate_to_datetime(headers.get("date", "")).timestamp()
+        return None
 
     def _document(self, name: str, what: str, reference: str) -> Document | None:
         status, headers, body = self._call("GET", name, what, {"Accept": ACCEPTED})

@@ -14,7 +14,7 @@ from envkiln.daemon.settings_clean_up import CLEAN_UP
 RELOADED = frozenset(
     {
         *("roots", "concurrent_builds", "polling", "poll_interval_s", "look_interval_s", "digest_refresh_s"),
-        *("docker_config", "stop_wait_s"),
+        "stop_wait_s",
         *(setting.name for setting in CLEAN_UP),
     }
 )

@@ -3,20 +3,22 @@
 import json
 import os
 import socket
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_service import FakeService
 
-from envkiln.cache.errors import EnvkilnError
 from envkiln.cache.index import Index
 from envkiln.daemon.doctor_facts import (
     configuration_facts,
     disk_facts,
     inotify_facts,
     path_facts,
+    registry_clients,
     registry_facts,
     service_facts,
     version_facts,
@@ -137,16 +139,40 @@ def test_units_of_another_version_are_seen(paths: Paths, tmp_path: Path) -> None
     assert version_facts(paths, None, {"HOME": str(tmp_path)}).outdated_units == (str(unit),)
 
 
-def test_registries_are_asked_one_by_one() -> None:
-    def check(host: str) -> float | None:
-        if host == "shut.example":
-            raise EnvkilnError("shut.example wants a log-in", hint="docker login shut.example")
-        return 0.0 if host == "slow.example" else None
+class Hour(BaseHTTPRequestHandler):
+    """A registry that thinks it is 1994, and lets nobody in who asks by another name than localhost."""
 
-    facts, clocks = registry_facts(["open.example", "shut.example", "slow.example"], check)
-    assert [fact.problem is None for fact in facts] == [True, False, True]
-    assert [clock.whose for clock in clocks] == ["slow.example"]
-    assert clocks[0].ahead_s < -1e9
+    def do_GET(self) -> None:
+        self.send_response_only(200 if self.headers["Host"].startswith("localhost") else 403)
+        self.send_header("Date", "Sun, 06 Nov 1994 08:49:37 GMT")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_registries_are_asked_for_entry_and_for_the_time(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hour) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            port = server.server_port
+            paths.config_file.write_text(f'registries = ["localhost:{port}/team", "127.0.0.1:{port}"]\n')
+            _, config = configuration_facts(paths, {})
+            facts, clocks = registry_facts(registry_clients(config))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert [(fact.host, fact.problem is None) for fact in facts] == [
+        (f"localhost:{port}", True),
+        (f"127.0.0.1:{port}", False),
+    ]
+    assert [clock.whose for clock in clocks] == [f"localhost:{port}"]
+    assert clocks[0].ahead_s < -(10 * 365 * 86_400)
+    assert registry_clients(None) == []
 
 
 def findings(said: str) -> dict[str, dict[str, Any]]:

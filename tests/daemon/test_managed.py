@@ -1,6 +1,7 @@
 """What a service manager is told, and reload, by a whole service without an engine."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from envkiln.daemon.narrate import Line
 from envkiln.daemon.paths import Paths
 from envkiln.daemon.reloading import RELOADED, needs_restart
 from envkiln.daemon.service import Service
-from envkiln.daemon.settings import BY_NAME
+from envkiln.daemon.settings import BY_NAME, Scope
 from envkiln.daemon.systemd import Manager
 
 PATIENCE_S = 60.0
@@ -272,7 +273,11 @@ def test_what_holds_only_after_a_restart_is_said(running: Running) -> None:
     running.run(work)
 
 
-def test_the_settings_that_are_reloaded_are_settings() -> None:
+def test_what_holds_only_after_a_restart_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "systemd.md").read_text()
+    sentence = page.partition("These settings hold after a restart only")[2].partition("\n\n")[0]
+    later = {name for name, setting in BY_NAME.items() if setting.scope is Scope.SERVICE} - RELOADED
+    assert set(re.findall(r"`([a-z_]+)`", sentence)) == later
     assert set(BY_NAME) >= RELOADED
 
 

@@ -112,7 +112,7 @@ def test_a_killed_service_is_started_again(user: User) -> None:
 
 
 def test_a_stuck_service_is_killed_by_the_watchdog_and_started_again(user: User) -> None:
-    user.write(f"{user.home}/.config/systemd/user/envkiln.service.d/soon.conf", "[Service]\nWatchdogSec=5\n")
+    user.write(f"{user.home}/.config/systemd/user/envkiln.service.d/soon.conf", "[Service]\nWatchdogSec=10\n")
     before = installed(user).property("MainPID")
     user.done("kill", "-STOP", before)
     until(lambda: user.property("MainPID") not in ("0", before), user.log)
@@ -148,6 +148,29 @@ def test_a_configuration_with_an_error_is_not_tried_again_and_again(user: User) 
     user.done("mkdir", "-p", f"{user.home}/envs")
     user.answer("service", "install")
     assert user.envkiln("status").out == "no environments\n"
+
+
+def test_units_of_an_earlier_version_are_written_anew_and_the_service_starts_again(user: User) -> None:
+    before = installed(user).property("MainPID")
+    path = f"{user.home}/.config/systemd/user/envkiln.service"
+    user.done("sed", "-i", "s/^RestartSec=.*/RestartSec=77/", path)
+    assert path in user.envkiln("service", "status").err
+    found = {it["check"]: it for it in json.loads(user.envkiln("doctor", "--json").out)["findings"]}
+    assert (found["versions"]["verdict"], found["versions"]["fix"]) == ("warning", "envkiln service install")
+    assert user.answer("service", "install").splitlines() == [f"written: {path}", "started"]
+    assert "RestartSec=2\n" in user.done("cat", path)
+    assert user.property("MainPID") not in ("0", before)
+    assert user.envkiln("service", "status").err == ""
+
+
+def test_a_service_of_a_terminal_is_not_put_out(user: User) -> None:
+    user.done("mkdir", "-p", f"{user.home}/envs")
+    user.machine.start(PROGRAM, "up", "--plain", f"{user.home}/envs", user=user.name, environ=user.environ)
+    until(lambda: "not running" not in user.envkiln("status").err, "the service of the terminal answers")
+    refused = user.envkiln("service", "install")
+    assert (refused.code, refused.out) == (1, "")
+    assert "an envkiln that systemd did not start" in refused.err
+    assert user.property("LoadState") == "not-found"
 
 
 def test_a_unit_of_somebody_else_is_left_alone(user: User) -> None:
@@ -190,6 +213,19 @@ def test_the_machines_service_builds_behind_its_walls(root: Account, testbed: An
     root.answer("service", "uninstall", "--system")
     assert root.run("systemctl", "list-unit-files", "envkiln*", "--no-legend").out == ""
     root.done("test", "-d", "/var/lib/envkiln")
+
+
+def test_a_drop_in_shows_a_home_to_the_machines_service(root: Account) -> None:
+    example = root.done("sh", "-c", "cat /opt/envkiln/lib/python3*/site-packages/envkiln/systemd/drop-in.conf")
+    assert "BindReadOnlyPaths=/home/ada/envs\n" in example
+    root.write("/etc/systemd/system/envkiln.service.d/local.conf", example)
+    root.write("/home/ada/envs/seen/env.yml", "dependencies: [\n")
+    root.write("/etc/envkiln/envkiln.toml", f'roots = ["/home/ada/envs"]\ndocker_host = "unix://{ENGINE}"\n')
+    root.answer("service", "install", "--system")
+    until(lambda: "invalid" in root.envkiln("--system", "status", "seen").out, root.log)
+    root.write("/home/ada/envs/saved/env.yml", "dependencies: [\n")
+    until(lambda: "invalid" in root.envkiln("--system", "status", "saved").out, root.log)
+    root.done("rm", "-r", "/etc/systemd/system/envkiln.service.d", "/home/ada")
 
 
 def test_the_machines_unit_is_exposed_little(root: Account) -> None:

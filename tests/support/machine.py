@@ -73,6 +73,11 @@ class Machine:
         code = self._client.exec_inspect(made["Id"])["ExitCode"]
         return Done(code, (out or b"").decode(errors="replace"), (err or b"").decode(errors="replace"))
 
+    def start(self, *words: str, user: str, environ: dict[str, str]) -> None:
+        """Start a command that runs on by itself."""
+        made = self._client.exec_create(self._id, list(words), user=user, environment=environ)
+        self._client.exec_start(made["Id"], detach=True)
+
     def done(self, *words: str, user: str = "root", environ: dict[str, str] | None = None) -> str:
         """Run a command that ends well, and return what it printed."""
         done = self.run(*words, user=user, environ=environ)
@@ -172,6 +177,7 @@ class User(Account):
         """End everything of this user, so that no other test meets it."""
         self.machine.run("loginctl", "disable-linger", self.name)
         self.machine.run("loginctl", "terminate-user", self.name)
+        self.machine.run("pkill", "-KILL", "-u", self.name)
         until(lambda: self.machine.run("pgrep", "-u", self.name).code == 1, f"processes of {self.name}", PATIENCE_S)
 
 
