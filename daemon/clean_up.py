@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from envkiln.cache.errors import EnvkilnError
@@ -42,9 +43,13 @@ class _Swept:
 class CleanUp:
     """Cleans one engine up. Lives on the event loop; one clean-up runs at a time."""
 
-    def __init__(self, config: Config, parts: Parts, paths: Paths, index: Index) -> None:
+    def __init__(
+        self, config: Config, parts: Parts, paths: Paths, index: Index, flush: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        """`flush` writes what is noted for the index and not written yet."""
         self.config = config
         """What holds; a reload sets it."""
+        self._flush = flush
         self._parts = parts
         self._paths = paths
         self._index = index
@@ -123,7 +128,8 @@ class CleanUp:
         )
 
     async def _facts(self) -> _Facts:
-        await self._parts.records.flush()
+        if self._flush is not None:
+            await self._flush()
         remembered = await asyncio.to_thread(self._remember)
         uses = merged_uses(remembered, self._parts.history.all(), self._parts.loop.state, time.time())
         inventory = await asyncio.to_thread(take_inventory, self._parts.engine, uses)

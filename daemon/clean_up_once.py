@@ -1,9 +1,9 @@
 """One clean-up without a service: the same parts, fed once with the files and the engine's images, building nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
+from envkiln.cache.errors import EnvkilnError
 from envkiln.cache.index import Index
 from envkiln.daemon.builder import EngineUnavailable
 from envkiln.daemon.clean_up import CleanUp, unanswered
@@ -28,30 +28,34 @@ async def clean_once(config: Config, paths: Paths, *, dry_run: bool) -> CleanUpV
         stack.push_async_callback(parts.hands.close)
         perform = parts.loop.perform
         parts.loop.perform = lambda effect: perform(effect) if _asks(effect) else None
-        async with _running(parts) as known:
-            for watched in parts.roots.all:
-                await watched.look(None)
-            parts.roots.started = True
-            await parts.loop.drained()
-            await known()
-            return await CleanUp(config, parts, paths, index).clean(dry_run=dry_run)
+        # Nothing is written: the index says what the last service knew, which is more.
+        clean_up = CleanUp(config, parts, paths, index, flush=None)
+        known = _Known(parts)
+        parts.loop.observe(known.observe)
+        problem: EnvkilnError | None = None
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(parts.loop.run()), group.create_task(parts.engine_watch.run())]
+            try:
+                return await _clean(parts, known, clean_up, dry_run=dry_run)
+            except EnvkilnError as error:
+                problem = error  # raised here, it would come out as a group of errors
+            finally:
+                for task in tasks:
+                    task.cancel()
+        raise problem
+
+
+async def _clean(parts: Parts, known: "_Known", clean_up: CleanUp, *, dry_run: bool) -> CleanUpView:
+    for watched in parts.roots.all:
+        await watched.look(None)
+    parts.roots.started = True
+    await parts.loop.drained()
+    await known.wait()
+    return await clean_up.clean(dry_run=dry_run)
 
 
 def _asks(effect: Effect) -> bool:
     return isinstance(effect, ResolveBase)
-
-
-@asynccontextmanager
-async def _running(parts: Parts) -> "AsyncIterator[_Known]":
-    known = _Known(parts)
-    parts.loop.observe(known.observe)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(parts.loop.run()), group.create_task(parts.engine_watch.run())]
-        try:
-            yield known
-        finally:
-            for task in tasks:
-                task.cancel()
 
 
 class _Known:
@@ -67,7 +71,7 @@ class _Known:
             self._lost = event
         self._changed.set()
 
-    async def __call__(self) -> None:
+    async def wait(self) -> None:
         while True:
             state = self._parts.loop.state
             if self._lost is not None:

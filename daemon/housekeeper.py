@@ -3,13 +3,11 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from envkiln.cache.errors import EnvkilnError
-from envkiln.cache.index import Index
 from envkiln.daemon.clean_up import GB, CleanUp
-from envkiln.daemon.engine_disk import free_bytes
 from envkiln.daemon.messages import CleanUpView
-from envkiln.daemon.parts import Parts
 from envkiln.daemon.text import size
 
 LOOK_S = 30.0
@@ -23,19 +21,34 @@ class Housekeeper:
 
     DOCUMENT = "cleaned"
 
-    def __init__(self, clean_up: CleanUp, parts: Parts, index: Index, told: Callable[[CleanUpView], None]) -> None:
-        """`told` hears of every clean-up that was more than a question."""
+    def __init__(
+        self,
+        clean_up: CleanUp,
+        *,
+        document: Any,
+        store: Callable[[str, Callable[[], Any]], None],
+        known: Callable[[], bool],
+        free_bytes: Callable[[], int | None],
+        told: Callable[[CleanUpView], None],
+    ) -> None:
+        """`document` is what was kept of the last clean-up, `store` is `Records.note_document`.
+
+        `known` says whether files and images have been looked at, `free_bytes` (called in another thread) what the
+        engine's disk has left. `told` hears of every clean-up that was more than a question.
+        """
         self.problems: tuple[str, ...] = ()
         self._clean_up = clean_up
-        self._parts = parts
+        self._store = store
+        self._known = known
+        self._free_bytes = free_bytes
         self._told = told
-        self._last = _time_in(index.document(self.DOCUMENT))
+        self._last = _time_in(document)
         self._in_vain = False
         self._begin = asyncio.Event()
 
     def check(self) -> None:
         """The state or the roots have changed: what is needed may be known."""
-        if not self._begin.is_set() and self._can_begin():
+        if not self._begin.is_set() and self._known():
             self._begin.set()
 
     async def clean(self, *, dry_run: bool = False, need: int = 0) -> CleanUpView:
@@ -50,18 +63,18 @@ class Housekeeper:
         """Clean up when it is due, until cancelled."""
         await self._begin.wait()
         if self._clean_up.config.clean_up:
-            # What a service that was killed has left behind.
             await self._quietly(self._first)
         while True:
-            if self._clean_up.config.clean_up and self._can_begin():
-                await self._quietly(self._routine)
+            await self.look()
             await asyncio.sleep(LOOK_S)
 
-    def _can_begin(self) -> bool:
-        state = self._parts.loop.state
-        return self._parts.roots.started and state.engine.connected and state.engine.listed
+    async def look(self) -> None:
+        """Clean up if it is due, or if the disk is nearly full."""
+        if self._clean_up.config.clean_up and self._known():
+            await self._quietly(self._routine)
 
     async def _first(self) -> None:
+        # What a service that was killed has left behind.
         view = await self._clean_up.remove_untagged()
         if view.removed:
             self._told(view)
@@ -73,25 +86,20 @@ class Housekeeper:
             self._note(now)
         elif now - self._last >= self._clean_up.config.clean_up_interval_s:
             await self.clean()
-        await self._mind_the_disk()
+        await self._mind_the_disk(round(self._clean_up.config.low_disk_gb * GB))
 
-    async def _mind_the_disk(self) -> None:
-        wanted = round(self._clean_up.config.low_disk_gb * GB)
-        info = self._parts.engine_watch.info
-        free = await asyncio.to_thread(free_bytes, self._parts.engine, info) if info else None
+    async def _mind_the_disk(self, wanted: int) -> None:
+        free = await asyncio.to_thread(self._free_bytes)
         if free is None or free >= wanted:
             self.problems, self._in_vain = (), False
             return
         if not self._in_vain:
+            before = free
             view = await self.clean(need=wanted - free)
-            after = await asyncio.to_thread(free_bytes, self._parts.engine, info) if info else None
-            gained = (after if after is not None else free) - free
+            free = await asyncio.to_thread(self._free_bytes) or before
             # Otherwise every look would take more images away, for nothing.
-            self._in_vain = gained < max(1, view.freed_bytes * _GAIN)
-            free = free + gained
-        if free < wanted:
-            hint = "`docker buildx du` shows what the build cache holds"
-            self.problems = (f"the engine's disk has {size(free)} left, and no image of ours can free more; {hint}",)
+            self._in_vain = free - before < max(1, view.freed_bytes * _GAIN)
+        self.problems = () if free >= wanted else (_nearly_full(free),)
 
     async def _quietly(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -101,7 +109,14 @@ class Housekeeper:
 
     def _note(self, at: float) -> None:
         self._last = at
-        self._parts.records.note_document(self.DOCUMENT, lambda: {"at": at})
+        self._store(self.DOCUMENT, lambda: {"at": at})
+
+
+def _nearly_full(free: int) -> str:
+    return (
+        f"the engine's disk has {size(free)} left, and clean-ups of images do not help; "
+        "`docker buildx du` shows what the build cache holds, `build_cache_gb` limits it"
+    )
 
 
 def _time_in(document: object) -> float | None:

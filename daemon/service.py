@@ -14,6 +14,7 @@ from envkiln.daemon.api import make_api
 from envkiln.daemon.clean_up import CleanUp
 from envkiln.daemon.config import Config
 from envkiln.daemon.disk_use import DiskUse
+from envkiln.daemon.engine_disk import free_bytes
 from envkiln.daemon.events import EngineConnected, Event, Reconfigured
 from envkiln.daemon.fault_point import reach
 from envkiln.daemon.housekeeper import Housekeeper
@@ -154,8 +155,15 @@ class Service:
         )
         self._door = WebDoor(self._web, self._paths.state / "token", self._config.web_port)
         self._notifier = Notifier(lambda problem: self.say([Line(problem, level=Level.WARNING)]))
-        clean_up = CleanUp(self._config, parts, self._paths, index)
-        self._housekeeper = Housekeeper(clean_up, parts, index, self._cleaned)
+        clean_up = CleanUp(self._config, parts, self._paths, index, parts.records.flush)
+        self._housekeeper = Housekeeper(
+            clean_up,
+            document=index.document(Housekeeper.DOCUMENT),
+            store=parts.records.note_document,
+            known=lambda: parts.roots.started and self.state.engine.connected and self.state.engine.listed,
+            free_bytes=lambda: free_bytes(parts.engine, parts.engine_watch.info),
+            told=self._cleaned,
+        )
         self.answers = ServiceAnswers(
             parts,
             views=views,

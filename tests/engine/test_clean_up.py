@@ -132,7 +132,9 @@ def test_without_a_service_the_command_does_it(world: World, engine: Engine) -> 
         author.save(number)
     until(lambda: image_id(engine, world.alias("a")) == author.images[1]["image_id"], world.output)
     world.stop()
+    before = world.command("status", "--json").stdout
     said = world.answer("gc")
+    assert json.loads(world.command("status", "--json").stdout)["environments"] == json.loads(before)["environments"]
     assert f"{author.images[1]['image'][-32:][:12]}" in said
     assert "stays: a needs it" in said
     assert there(engine, author.images) == [1]
@@ -206,6 +208,65 @@ def test_somebodys_image_made_from_ours_stays_and_keeps_its_layers(world: World,
     assert gone["frees"] == 0, "the layers are still held"
     assert engine.inspect(f"{world.mark}/derived:1") is not None
     assert not [it for it in view["kept"] if f"{world.mark}/derived:1" in it["tags"]]
+
+
+def test_two_services_on_one_engine_leave_each_other_alone(make_world: MakeWorld, world: World, engine: Engine) -> None:
+    other = make_world()
+    other.environ |= {"ENVKILN_KEEP_DAYS": "0", "ENVKILN_KEEP_LAST": "0"}
+    authors = [Author(each) for each in (world, other)]
+    for author in authors:
+        author.world.up()
+        for number in range(2):
+            author.save(number)
+        until(lambda a=author: image_id(engine, a.world.alias("a")) == a.images[1]["image_id"], author.world.output)  # type: ignore[misc]
+    view = gc(world)
+    assert there(engine, authors[0].images) == [1]
+    kept = dict(short(view["kept"], authors[1].images))
+    assert kept[0] == "was made a moment ago"
+    assert kept[1] == f"has the tag {other.alias('a')}, which is not from here"
+    gc(other)
+    assert [there(engine, author.images) for author in authors] == [[1], [1]]
+    assert [each.view("a")["state"] for each in (world, other)] == ["ready", "ready"]
+
+
+def test_a_disk_that_is_nearly_full_is_cleaned_up_without_being_asked(world: World, engine: Engine) -> None:
+    world.environ |= {"ENVKILN_KEEP_LAST": "9", "ENVKILN_KEEP_DAYS": "9"}
+    world.up()
+    author = Author(world)
+    for number in range(2):
+        author.save(number)
+    until(lambda: image_id(engine, world.alias("a")) == author.images[1]["image_id"], world.output)
+    world.stop()
+    # No disk has as much left.
+    world.environ |= {"ENVKILN_CLEAN_UP": "true", "ENVKILN_LOW_DISK_GB": "1000000"}
+    world.up()
+    until(lambda: there(engine, author.images) == [1], world.output)
+    until(lambda: any("disk has" in problem for problem in world.client.service()["problems"]), world.output)
+    assert "clean-ups of images do not help" in world.command("status").stderr
+
+
+def test_a_use_keeps_an_older_image_before_a_newer_one(world: World, engine: Engine) -> None:
+    """Of three texts the first is used again: it is the last but the one that the file asks for."""
+    world.environ["ENVKILN_KEEP_LAST"] = "2"
+    world.up()
+    author = Author(world)
+    for number in (0, 1):
+        author.save(number)
+    author.save(0)
+    world.answer("wait", "a")
+    author.save(2)
+    gc(world)
+    assert there(engine, author.images) == [0, 2, 3]
+
+
+def test_the_build_cache_is_cut_down_only_where_a_limit_says_so(world: World, engine: Engine) -> None:
+    """The limit is one that no cache reaches: other tests build on this engine."""
+    assert engine.prune_build_cache(10**15) == 0
+    world.environ["ENVKILN_BUILD_CACHE_GB"] = "1000000"
+    world.up()
+    Author(world).save(0)
+    view = gc(world)
+    assert (view["cache_bytes"], view["problems"]) == (0, [])
 
 
 def _ready_with_another_id(world: World, image: str) -> View | None:

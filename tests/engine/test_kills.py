@@ -68,11 +68,18 @@ def test_killed_at_a_fault_point(make_world: MakeWorld, engine: Engine, point: s
     if point.startswith("lost-image"):
         engine.remove(f"{views['b']['image']}:latest")
 
+    if point == "tag-removed":
+        world.environ |= {"ENVKILN_KEEP_DAYS": "0", "ENVKILN_KEEP_LAST": "0"}
+
     world.spawn(environ={VARIABLE: point})
     work.save("a", 100)
     if point.startswith("token"):
         until(world.service, world.output)
         world.command("web")
+    if point == "tag-removed":
+        until(world.service, world.output)
+        world.until_state("a", "ready", image_is_not=views["a"]["image"])
+        world.command("gc")
     assert world.ended() == -signal.SIGKILL, world.output()
     _goes_on(world, engine, work)
 
