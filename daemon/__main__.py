@@ -1,6 +1,6 @@
 """`python -m envkiln.daemon` is `envkiln`."""
 
-from envkiln.daemon.cli import main
+from envkiln.daemon.entry import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

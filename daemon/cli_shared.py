@@ -1,6 +1,5 @@
 """What the commands that ask have in common: options, and what is said about a service that is not well."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ import click
 
 from envkiln.daemon.client import Client
 from envkiln.daemon.errors import UnknownEnvironment
-from envkiln.daemon.progress_text import progress_text
+from envkiln.daemon.status_lines import troubles
 from envkiln.daemon.text import ago, one_line
 
 View = Mapping[str, Any]
@@ -29,20 +28,8 @@ def say_down(age: float | None) -> None:
 
 def say_troubles(service: View) -> None:
     """Say on standard error what keeps the service from its work."""
-    if service["starting"]:
-        click.echo("the service has just started and is looking at its directories", err=True)
-    if service["paused"]:
-        click.echo("the service is paused: no build starts; go on with: envkiln resume", err=True)
-    if not service["engine"]["connected"]:
-        engine = service["engine"]
-        click.echo(f"the engine does not answer: {engine['problem'] or 'not asked yet'}", err=True)
-        if engine["hint"]:
-            click.echo(f"  {engine['hint']}", err=True)
-    for problem in service["problems"]:
-        click.echo(one_line(problem), err=True)
-    for root in service["roots"]:
-        for problem in root["problems"].values():
-            click.echo(one_line(problem), err=True)
+    for line in troubles(service):
+        click.echo(line, err=True)
 
 
 def settled(client: Client, id_: str) -> View:
@@ -64,13 +51,3 @@ def settled(client: Client, id_: str) -> View:
 def say_hint(view: View) -> None:
     if view["hint"]:
         click.echo(f"  {view['hint']}", err=True)
-
-
-def why(view: View, build: View | None = None) -> str:
-    """Return why an environment is in its state, on one line; of a build that runs, how far it is."""
-    text = str(view["reason"])
-    if build is not None and build["state"] == "running":
-        text = progress_text(build, time.time())
-    if view["paused"] and view["state"] == "queued":
-        text = f"paused; {text}"
-    return one_line(text)

@@ -9,19 +9,17 @@ from typing import Any
 
 import click
 
-from envkiln.cache.names import short_name
 from envkiln.daemon import terminal
-from envkiln.daemon.cli_shared import json_option, plain_option, say_down, say_troubles, why
+from envkiln.daemon.cli_shared import json_option, plain_option, say_down, say_troubles
 from envkiln.daemon.client import Client
 from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.knowledge import Knowledge, View, find_environment, what_is_known
-from envkiln.daemon.marks import MARKS, mark_of, totals
+from envkiln.daemon.marks import MARKS, totals
 from envkiln.daemon.paths import paths_from
 from envkiln.daemon.progress_text import progress_text
+from envkiln.daemon.status_lines import sentence, table, why
 from envkiln.daemon.text import ago, one_line, size
-
-_WIDEST_ID = 40
 
 
 @click.command()
@@ -70,7 +68,7 @@ def status(
         }
         click.echo(json.dumps(answer))
         return ExitCode.DONE
-    for line in _table(views, _running_builds(known), plain=plain):
+    for line in _lines(views, _running_builds(known), plain=plain):
         click.echo(line)
     click.echo(totals(known.counts))
     _say(known.service, known.age)
@@ -117,30 +115,10 @@ def _running_builds(known: Knowledge) -> Mapping[str, View]:
     return {build["build"]: build for build in client.builds(states=["running"])}
 
 
-def _table(views: Sequence[View], builds: Mapping[str, View], *, plain: bool) -> list[str]:
-    now = time.time()
+def _lines(views: Sequence[View], builds: Mapping[str, View], *, plain: bool) -> list[str]:
     if terminal.is_plain(plain):
-        return [sentence(view, builds.get(view["build"]), now) for view in views]
-    columns = terminal.width_of(sys.stdout)
-    colour = terminal.has_colour(sys.stdout)
-    ids = [one_line(str(view["environment"])) for view in views]
-    widest = min(max(map(terminal.display_width, ids), default=0), _WIDEST_ID, max(8, columns // 2))
-    lines = []
-    for id_, view in zip(ids, views, strict=True):
-        mark, style = mark_of(str(view["state"]))
-        image = short_name(str(view["image"])) if view["image"] else ""
-        text = f"{terminal.pad(id_, widest)}  {view['state']:<8}  {image:<12}  {ago(now - view['since']):>4}  "
-        line = terminal.fit(f"{mark} {text}{why(view, builds.get(view['build']))}", columns).rstrip()
-        lines.append(click.style(line[:1], fg=style) + line[1:] if colour and style else line)
-    return lines
-
-
-def sentence(view: View, build: View | None, now: float) -> str:
-    """Return one environment as a line to be read out."""
-    image = f", image {short_name(str(view['image']))}" if view["image"] else ""
-    reason = why(view, build)
-    text = f"{one_line(str(view['environment']))}: {view['state']} for {ago(now - view['since'])}{image}"
-    return f"{text}: {reason}" if reason else text
+        return [sentence(view, builds.get(view["build"])) for view in views]
+    return table(views, builds, columns=terminal.width_of(sys.stdout), colour=terminal.has_colour(sys.stdout))
 
 
 def _registry(view: View) -> str | None:

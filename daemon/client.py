@@ -12,10 +12,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from envkiln.cache.errors import EnvkilnError, Turn
-from envkiln.daemon.version import VERSION
+from envkiln.daemon.version import API, VERSION
 
-API = 1
-"""`messages.API_VERSION`, without importing all messages."""
 PAGE = 1000
 _LOOK_S = 60.0
 """A look at everything may take this long."""

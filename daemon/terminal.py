@@ -7,6 +7,7 @@ from typing import TextIO
 
 PLAIN_VARIABLE = "ENVKILN_PLAIN"
 _WIDEST = 10_000
+_COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36}
 
 
 def is_plain(asked: bool = False) -> bool:
@@ -39,6 +40,11 @@ def width_of(stream: TextIO) -> int:
 def display_width(text: str) -> int:
     """Return the columns that `text` takes: wide characters take two, combining ones none."""
     return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def coloured(text: str, colour: str) -> str:
+    """Return `text` in a colour of `_COLOURS`."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
 def fit(text: str, width: int) -> str:

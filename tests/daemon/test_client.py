@@ -15,10 +15,10 @@ from running import until
 
 from envkiln.cache.errors import Turn
 from envkiln.daemon.api import make_api
-from envkiln.daemon.client import API, Client, OtherApi, ServiceDown, ServiceRefused
+from envkiln.daemon.client import Client, OtherApi, ServiceDown, ServiceRefused
 from envkiln.daemon.messages import API_VERSION
 from envkiln.daemon.metrics import Metrics
-from envkiln.daemon.version import VERSION
+from envkiln.daemon.version import API, VERSION
 
 Run = Callable[..., tuple[int, str, str]]
 
