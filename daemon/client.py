@@ -123,6 +123,10 @@ class Client:
         """Return every `ImageView`, by name."""
         return self._pages("/v1/images", [])
 
+    def versions(self) -> list[View]:
+        """Return the `VersionView` of every registered version that is not archived, by name and number."""
+        return self._pages("/v1/versions", [])
+
     def builds(
         self, *, environment: str | None = None, states: Sequence[str] = (), most: int | None = None
     ) -> list[View]:
