@@ -3,9 +3,13 @@
 from typing import Any
 
 from envkiln.cache.errors import EnvkilnError
+from envkiln.cache.identity import AZUREML_PLATFORM
 from envkiln.cache.registered_version import RegisteredVersion
 from envkiln.daemon.engine import Engine
+from envkiln.daemon.events import Answer
 from envkiln.daemon.known_images import find_known_image
+from envkiln.daemon.registries import registry_of
+from envkiln.daemon.sdk_apart import run_apart
 from envkiln.daemon.sdk_registered import definition_of
 from envkiln.daemon.sdk_workspace import Workspace
 
@@ -68,13 +72,15 @@ class DockerImageDetails(dict[str, Any]):
 def image_details(workspace: Workspace, version: RegisteredVersion) -> DockerImageDetails:
     """Return the details of a version's image; nothing has to be built for it.
 
-    `imageExistsInRegistry` says whether the engine has it, None where the engine does not answer.
+    `imageExistsInRegistry` says whether one of the registries of the settings has it, and without any whether the
+    engine has; None where they do not answer.
     """
     definition, identity = definition_of(workspace, version)
     conda = identity.conda_environment
     prefix = f"/azureml-envs/{conda}" if conda else None
+    registries = workspace.config.registries
     return DockerImageDetails(
-        imageExistsInRegistry=_exists(workspace, identity.image),
+        imageExistsInRegistry=_exists(workspace, version),
         intellectualPropertyPublisher=None,
         imageCapabilities={"canAccessData": None, "hasCrossTenantSupport": None},
         ingredients={"dockerfile": identity.named_text, "condaSpecification": _specification(definition, conda)},
@@ -86,7 +92,7 @@ def image_details(workspace: Workspace, version: RegisteredVersion) -> DockerIma
         },
         dockerImage={
             "name": identity.image,
-            "registry": {"address": None, "username": None, "password": None},
+            "registry": {"address": str(registries[0]) if registries else None, "username": None, "password": None},
         },
         warnings=list(definition.warnings),
     )
@@ -96,8 +102,19 @@ def _specification(definition: Any, conda: str | None) -> str | None:
     return definition.conda.mutated(conda) if definition.conda is not None and conda is not None else None
 
 
-def _exists(workspace: Workspace, image: str) -> bool | None:
-    try:
-        return find_known_image(Engine(workspace.config.docker_host), image) is not None
-    except EnvkilnError:
-        return None
+def _exists(workspace: Workspace, version: RegisteredVersion) -> bool | None:
+    engine = Engine(workspace.config.docker_host)
+    if not workspace.has_registry:
+        try:
+            return find_known_image(engine, version.image) is not None
+        except EnvkilnError:
+            return None
+
+    platform = workspace.config.for_environment(workspace.root, version.name).platform
+
+    async def asked() -> Answer:
+        # An engine that is away does not hide what a registry has: Azure ML's platform is the usual one.
+        registry = registry_of(workspace.config, engine, lambda: AZUREML_PLATFORM)
+        return (await registry.ask(version.image, platform)).answer
+
+    return {Answer.YES: True, Answer.NO: False, Answer.UNKNOWN: None}[run_apart(asked())]

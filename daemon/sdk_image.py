@@ -16,12 +16,12 @@ from envkiln.daemon.builders import BuilderSettings, choose_builder
 from envkiln.daemon.client import Client
 from envkiln.daemon.config import EnvironmentSettings
 from envkiln.daemon.engine import Engine
-from envkiln.daemon.events import BuildEnded, Ending, SetAlias
+from envkiln.daemon.events import BuildEnded, Ending, RegistryImage, SetAlias
 from envkiln.daemon.hands import set_alias
 from envkiln.daemon.labels import labels_for
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.obtain import Obtainer
-from envkiln.daemon.registry import NoRegistry
+from envkiln.daemon.registries import registry_of
 from envkiln.daemon.sdk_apart import run_apart
 from envkiln.daemon.sdk_errors import BuildFailedException, UserErrorException
 from envkiln.daemon.sdk_registered import definition_of, tree_of
@@ -110,8 +110,8 @@ async def _obtain(
         labels_for(wanted.definition, wanted.identity, resolved="@" in (version.base_image or "")),
         settings.build_options(),
     )
-    obtainer = Obtainer(engine, NoRegistry(), workspace.paths.state / "locks")
-    return await obtainer.obtain(builder, request, say)
+    obtainer = Obtainer(engine, registry_of(config, engine), workspace.paths.locks)
+    return await obtainer.obtain(builder, request, say, asks=settings.pull != "never")
 
 
 def _judge(ended: BuildEnded, log: Path) -> None:
@@ -127,8 +127,22 @@ def _judge(ended: BuildEnded, log: Path) -> None:
 
 
 def push_image(workspace: Workspace, version: RegisteredVersion, say: Say) -> None:
-    """See to it that the first registry of the settings has the image; raises UserErrorException without one."""
+    """See to it that the first registry of the settings has the image, whatever the setting `push` says.
+
+    Raises UserErrorException without a registry, and BuildFailedException when the image is not there in the end.
+    """
+    config = workspace.config
     if not workspace.has_registry:
         message = f"there is no registry to push {version.image} to"
         raise UserErrorException(message, hint="set `registries` in the configuration")
-    say(f"Pushing {version.image}")
+    platform = config.for_environment(workspace.root, version.name).platform
+
+    async def pushed() -> RegistryImage:
+        return await registry_of(config, Engine(config.docker_host)).push(version.image, platform)
+
+    try:
+        say(f"Pushed {run_apart(pushed()).reference}")
+    except EnvkilnError as error:
+        message = f"Pushing {version.image} to {config.registries[0]} failed"
+        hint = "\n".join(filter(None, [redact(str(error)), error.hint]))
+        raise BuildFailedException(message, hint=hint, turn=error.turn) from error

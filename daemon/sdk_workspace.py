@@ -84,8 +84,8 @@ class Workspace:
 
     @property
     def has_registry(self) -> bool:
-        """Whether images can be pushed."""
-        return False
+        """Whether the settings name a registry: the first one is the workspace's."""
+        return bool(self.config.registries)
 
     @property
     def root(self) -> RootConfig:

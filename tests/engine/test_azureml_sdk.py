@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from registry_server import RegistryServer
 from running import PATIENCE_S, World, image_id, until
 
 from envkiln.daemon.azureml_sdk import DEFAULT_CPU_IMAGE, Environment, Workspace
@@ -20,7 +21,7 @@ from envkiln.daemon.azureml_sdk import Environment, Workspace
 ws = Workspace.from_config()
 env = Environment.from_conda_specification('{name}', 'env.yml')
 env.register(ws)
-build = env.build_local(ws, useDocker={docker}, pushImageToWorkspaceAcr=False)
+build = env.build_local(ws, useDocker={docker}, pushImageToWorkspaceAcr={push})
 """
 
 
@@ -93,7 +94,7 @@ def test_the_example_of_the_page_builds_then_skips(
     world = script.world
     text = world.conda(testbed.channel, f"python={testbed.python}", "six=1.16.0")
     (script.directory / "env.yml").write_text(text, encoding="utf-8")
-    page = PAGE.format(name=world.mark, docker=True)
+    page = PAGE.format(name=world.mark, docker=True, push=False)
     first = script.run(page)
     assert first[0].startswith("Saving setup content into  /")
     assert first[1].startswith("Materialized image not found on target: azureml/azureml_")
@@ -110,6 +111,42 @@ def test_the_example_of_the_page_builds_then_skips(
     other = script.run(page)
     assert other[1].startswith("Materialized image not found on target: ")
     assert image_id(engine, f"{world.mark}:2") not in (None, image_id(engine, f"{world.mark}:1"))
+
+
+def test_what_is_pushed_is_there_for_the_next_machine(
+    make_world: MakeWorld, engine: Engine, make_registry: Callable[..., RegistryServer]
+) -> None:
+    registry = make_registry()
+    world = make_world()
+    world.configure_user(registries=[registry.host])
+    script = Script(world, engine)
+    try:
+        dockerfile = f"FROM scratch\nENV MARK={world.mark}\nCOPY azureml-environment-setup/Dockerfile /\n"
+        (script.directory / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+        program = (
+            "from envkiln.daemon.azureml_sdk import Environment, Workspace\n"
+            "ws = Workspace.from_config()\n"
+            f"env = Environment.from_dockerfile('{world.mark}', 'Dockerfile').register(ws)\n"
+            "print('exists:', env.get_image_details(ws).image_exist)\n"
+            "env.build_local(ws, useDocker=True, pushImageToWorkspaceAcr=True)\n"
+            "print('exists:', env.get_image_details(ws).image_exist, env.get_image_details(ws).image)\n"
+        )
+        first = script.run(program)
+        name = first[2].rpartition(" ")[2]
+        assert first[2] == f"Materialized image not found on target: {name}"
+        assert (first[0], first[-1]) == ("exists: False", f"exists: True {registry.host}/{name}")
+        assert any(line.startswith(f"Pushed {registry.host}/{name}@sha256:") for line in first)
+        assert "latest" in registry.tags(name)
+
+        # Another machine: its engine has never had it.
+        for reference in (f"{name}:latest", f"{world.mark}:1"):
+            engine.remove(reference)
+        second = script.run(program)
+        assert any(line.startswith("pulling ") for line in second)
+        assert f"Materialized image found on target: {name}" in second
+        assert len(world.logs()) == 1
+    finally:
+        script.close()
 
 
 def test_beside_a_service_that_builds_the_same_there_is_one_build(script: Script, engine: Engine, gate: Any) -> None:
@@ -157,7 +194,7 @@ def test_a_conda_environment_is_made_without_conda(script: Script, testbed: Any)
     text = script.world.conda(testbed.channel, f"python={testbed.python}", "six=1.16.0", "pip")
     text += f"  - pip:\n    - --index-url {testbed.pip_index}\n    - idna\n"
     (script.directory / "env.yml").write_text(text, encoding="utf-8")
-    page = PAGE.format(name=script.world.mark, docker=False)
+    page = PAGE.format(name=script.world.mark, docker=False, push=False)
     # Only py-rattler can make it: no conda is on the path.
     alone = {"PATH": "/usr/bin:/bin", "CONDA_EXE": "", "RATTLER_CACHE_DIR": str(script.world.directory / "cache")}
     first = script.run(page, alone)
@@ -183,7 +220,7 @@ def test_a_specification_that_cannot_be_solved_says_why(script: Script, testbed:
     text = script.world.conda(testbed.channel, f"python={testbed.python}", "envkiln-no-such-package")
     (script.directory / "env.yml").write_text(text, encoding="utf-8")
     cache = str(script.world.directory / "cache")
-    page = PAGE.format(name=script.world.mark, docker=False)
+    page = PAGE.format(name=script.world.mark, docker=False, push=False)
     out = "\n".join(script.run(page, {"PATH": "/usr/bin:/bin", "CONDA_EXE": "", "RATTLER_CACHE_DIR": cache}, code=1))
     assert "Creating conda environment failed with exit code: 1" in out
     assert "envkiln-no-such-package" in out
