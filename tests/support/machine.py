@@ -1,6 +1,7 @@
 """A machine with systemd as its init: a container of the test bed's image, with envkiln installed from its wheel."""
 
 import json
+import os
 import subprocess
 import sys
 import uuid
@@ -54,9 +55,9 @@ class Machine:
             network_mode="none",
         )
         host["CgroupnsMode"] = "host"
-        self._id: str = client.create_container(image, ["/lib/systemd/systemd"], host_config=host, labels={LABEL: "1"})[
-            "Id"
-        ]
+        self._id: str = client.create_container(
+            image, ["/lib/systemd/systemd"], host_config=host, labels={LABEL: _me()}
+        )["Id"]
         client.start(self._id)
         until(
             lambda: self.run("systemctl", "is-system-running").out.strip() in ("running", "degraded"), "systemd is up"
@@ -188,6 +189,21 @@ def python_of(client: APIClient, image: str) -> str:
 
 
 def remove_left_machines(client: APIClient) -> None:
-    """Remove the machines of tests that were killed."""
+    """Remove the machines of tests that were killed; those of tests that run stay."""
     for container in client.containers(all=True, filters={"label": LABEL}):
-        client.remove_container(container["Id"], force=True, v=True)
+        owner = container["Labels"][LABEL]
+        if _begun(owner.partition("-")[0]) != owner:
+            client.remove_container(container["Id"], force=True, v=True)
+
+
+def _me() -> str:
+    return _begun(str(os.getpid()))
+
+
+def _begun(process: str) -> str:
+    """Return the number of a process and when it began, which no other has; nothing where there is none."""
+    try:
+        text = Path("/proc", process, "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return f"{process}-{text.rpartition(')')[2].split()[19]}"

@@ -136,6 +136,24 @@ def test_reload_keeps_the_process_and_takes_the_new_root(user: User) -> None:
     assert user.property("MainPID") == before
 
 
+def test_a_stop_waits_for_builds_longer_than_the_unit_says(
+    user: User, testbed: Any, engine: Engine, gate: Any, mark: str
+) -> None:
+    user.write(f"{user.home}/.config/systemd/user/envkiln.service.d/soon.conf", "[Service]\nTimeoutStopSec=1\n")
+    installed(user, 'stop_wait_s = 600\nbuild_network = "host"\n')
+    user.write(f"{user.home}/envs/a/Dockerfile", f"FROM {testbed.base_image}\nENV MARK={mark}\n{gate.step}\n")
+    until(lambda: gate.waiting == 1, user.log)
+    image = user.until_state("a", "building")["image"]
+    user.systemctl("stop", "--no-block", "envkiln.service", "envkiln.socket")
+    user.until_property("SubState", "stop-sigterm")
+    begun = int(user.property("StateChangeTimestampMonotonic"))
+    until(lambda: float(user.done("cat", "/proc/uptime").split()[0]) > begun / 1e6 + 3, "longer than TimeoutStopSec")
+    gate.open()
+    user.until_property("ActiveState", "inactive")
+    assert user.property("Result") == "success"
+    assert engine.inspect(f"{image}:latest") is not None
+
+
 def test_a_configuration_with_an_error_is_not_tried_again_and_again(user: User) -> None:
     user.configure("concurrent_builds = 0\n")
     done = user.envkiln("service", "install")
@@ -200,6 +218,11 @@ def test_the_machines_service_builds_behind_its_walls(root: Account, testbed: An
     assert root.answer("service", "install", "--system") == "nothing to do: it is installed and runs\n"
     assert root.property("ActiveState") == "active"
     until(lambda: "ready" in root.envkiln("--system", "status", "a").out, root.log)
+    assert ("builder buildx" in root.answer("--system", "logs", "a")) == bool(testbed.docker_config)
+    process = root.property("MainPID")
+    root.systemctl("reload", "envkiln.service")
+    until(lambda: "configuration read again" in root.log("-u", "envkiln.service"), root.log)
+    assert root.property("MainPID") == process
     assert root.done("stat", "-c", "%a %U", "/var/lib/envkiln") == "700 envkiln\n"
     assert root.done("stat", "-c", "%a %U:%G", "/run/envkiln/envkiln.sock") == "660 envkiln:envkiln\n"
     # A member of the group may ask, nobody else.
