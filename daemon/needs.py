@@ -42,9 +42,10 @@ def left_behind(before: State, after: State) -> Iterator[tuple[str, str]]:
 
 def given_up(before: State, after: State) -> Iterator[str]:
     """Yield the tags that environments had and that went with them."""
-    for id_ in sorted(after.changed - after.environments.keys()):
+    for id_ in sorted(after.changed):
         earlier = before.environments.get(id_)
-        yield from earlier.aliases if earlier is not None else ()
+        if earlier is not None and id_ not in after.environments:
+            yield from earlier.aliases
 
 
 def merged_uses(remembered: Remembered, builds: Iterable[BuildView], state: State, now: float) -> dict[str, Use]:
