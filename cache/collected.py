@@ -2,7 +2,6 @@
 
 import posixpath
 from dataclasses import dataclass
-from hashlib import sha256
 
 from envkiln.cache.credentials import Carrier, Credential, in_line
 from envkiln.cache.definition import EnvironmentDefinition, SourceFile
@@ -58,7 +57,7 @@ def _of_text(tree: SourceTree, path: str) -> StoredFile | None:
     _refuse_credentials(path, data)
     if fits_inline(data):
         return StoredFile(path, data.decode())
-    return StoredFile(path, sha256=sha256(data).hexdigest())
+    return StoredFile(path, sha256=tree.digest(path))
 
 
 def _of_source(tree: SourceTree, file: SourceFile) -> StoredFile:

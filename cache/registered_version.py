@@ -1,6 +1,7 @@
 """A registered version of an environment, as a frozen value: what it is called, and the files it was read from."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import total_ordering
 
@@ -99,6 +100,9 @@ class RegisteredVersion:
         paths = [file.path for file in self.files]
         if paths != sorted(set(paths)):
             raise VersionError("the files are not sorted by path, or one is there twice")
+        solid = {file.path for file in self.files if not file.directory}
+        if any(above in solid for path in paths for above in _parents(path)):
+            raise VersionError("a file lies below another file or a link")
         if not any(file.path == self.main and file.target is None and not file.directory for file in self.files):
             raise VersionError(f"the main file {self.main!r} is not among the files")
 
@@ -109,3 +113,10 @@ class RegisteredVersion:
 
     def __lt__(self, other: "RegisteredVersion") -> bool:
         return (self.name, self.version) < (other.name, other.version)
+
+
+def _parents(path: str) -> Iterator[str]:
+    above = path.rpartition("/")[0]
+    while above:
+        yield above
+        above = above.rpartition("/")[0]

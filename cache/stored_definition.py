@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from envkiln.cache.collected import Collected, collect, not_shared
 from envkiln.cache.content_key import content_key, credentials_of_run
+from envkiln.cache.credentials import Carrier, in_line
 from envkiln.cache.definition import EnvironmentDefinition, Format, ImageReference
 from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.cache.format_requirements import DEFAULT_PYTHON
 from envkiln.cache.formats import read_definition
 from envkiln.cache.identity import Identity, base_image_of, identify
-from envkiln.cache.registered_version import RegisteredVersion, checked_name
+from envkiln.cache.registered_version import RegisteredVersion, VersionError, checked_name
 from envkiln.cache.source import RecordingTree, SourceTree
 from envkiln.cache.stored_tree import Load, StoredTree
 
@@ -57,6 +58,10 @@ def candidate_of(
     """
     recorded = RecordingTree(tree)
     definition = read_definition(recorded, file, requirements_python=naming.requirements_python)
+    for credential in in_line(description, "description", 1, Carrier.TEXT):
+        raise VersionError(
+            f"the description holds {credential.what}, and a workspace is for others to read", hint="leave it out"
+        )
     chosen = checked_name(name or definition.declared_name or "")
     try:
         main = tree.read(file)

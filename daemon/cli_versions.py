@@ -34,12 +34,15 @@ def versions(name: str | None, archived: bool, as_json: bool, **flags: Any) -> i
     """
     from envkiln.daemon.version_views import version_views
 
-    contents = opened(flags=flags).read()
+    workspace = opened(flags=flags)
+    contents = workspace.read()
     shown = [
         view
         for view in version_views(contents.versions)
         if (archived or not view.archived) and name in (None, view.name)
     ]
+    if name is not None and not any(it.name == name for it in contents.versions) and not contents.problems:
+        workspace.find(name)  # says that there is none
     if as_json:
         import msgspec
 

@@ -43,7 +43,7 @@ class Draft:
         self.setting = dict(state.setting)
         self.refusals = dict(state.refusals)
         self.claims = dict(state.claims)
-        self.registered = dict(state.registered)
+        self.registered = state.registered
         self.progress = dict(state.progress)
         self.remote = dict(state.remote)
         self.silent = set(state.silent)

@@ -41,6 +41,7 @@ def web_routes(answers: Answers) -> list[BaseRoute]:
         Route("/environments/{id:id}", page.environment, methods=["GET"]),
         Route("/environments/{id:id}", page.act, methods=["POST"]),
         Route("/builds/{build}", page.build),
+        Route("/versions", page.versions),
         Route("/stats", page.stats),
         Route("/static/{name}", _static),
     ]
@@ -96,6 +97,14 @@ class _Pages:
         lines, cut = await asyncio.to_thread(_tail, log)
         signs = json.dumps({"age": AGE.pattern, "signs": [[phase, sign.pattern] for phase, sign in SIGNS]})
         return self._page("build.html", "Build", it=found, name=name, groups=grouped(lines), cut=cut, signs=signs)
+
+    async def versions(self, request: Request) -> Response:
+        archived = request.query_params.get("archived") == "true"
+        found = self._answers.versions(archived=archived, after=request.query_params.get("after"), limit=ROWS)
+        more = None
+        if found.next is not None:
+            more = "/versions?" + urlencode([("archived", str(archived).lower()), ("after", found.next)])
+        return self._page("versions.html", "Versions", found=found, archived=archived, more=more)
 
     async def stats(self, _request: Request) -> Response:
         found = await self._answers.stats()

@@ -150,11 +150,18 @@ class Workspace:
         return after
 
     def open_file(self, sha256: str) -> BinaryIO:
-        """Return the open file whose bytes have this SHA-256 (hex); raises WorkspaceError when it is not there."""
+        """Return the open file whose bytes have this SHA-256 (hex); raises WorkspaceError where it has others."""
+        path = self.path / _FILES / sha256
         try:
-            return (self.path / _FILES / sha256).open("rb")
+            stream = path.open("rb")
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
         except OSError as error:
-            raise _trouble(self.path / _FILES / sha256, error) from error
+            raise _trouble(path, error) from error
+        if found != sha256:
+            stream.close()
+            raise WorkspaceError(f"{path} is damaged", hint="take it back from git, or fetch it: is it in Git LFS?")
+        return stream
 
     @contextmanager
     def locked(self) -> Iterator[None]:

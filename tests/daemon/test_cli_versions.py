@@ -69,6 +69,13 @@ def test_versions_lists_what_is_not_archived(run: Run, envs: Path) -> None:
     assert run("archive", "pytorch:1", "--restore")[1] == "pytorch:1 is not archived\n"
 
 
+def test_a_name_that_is_not_registered_has_no_list(run: Run, envs: Path) -> None:
+    assert envs.exists()
+    code, _, err = run("versions", "absent")
+    assert code == 6
+    assert "no environment 'absent' is registered" in err
+
+
 def test_show_takes_a_name_a_number_or_the_label(run: Run, envs: Path) -> None:
     run("register", envs / "pytorch")
     for reference in ("pytorch", "pytorch:1", "pytorch@latest"):

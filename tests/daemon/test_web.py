@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fake_service import FakeService, serving, tcp_listener
 from unix_http import ask
+from versions import version
 
 from envkiln.daemon.access import behind_token
 from envkiln.daemon.api import make_api
@@ -61,6 +62,19 @@ def test_the_list_is_filtered_without_javascript(site: Site) -> None:
     assert "No environment fits." in page
 
 
+def test_registered_versions_have_a_page(site: Site) -> None:
+    site.fake.registered = (*site.fake.registered, version("zoo", description=EVIL))
+    _, _, page = site.get("/versions")
+    assert "speech:2" in page
+    assert "speech:1" not in page
+    assert "the first one" in page
+    assert EVIL not in page
+    assert "&lt;script&gt;" in page
+    assert "speech:1" in site.get("/versions?archived=true")[2]
+    site.fake.registered = ()
+    assert "No version is registered" in site.get("/versions")[2]
+
+
 def test_an_environment_that_failed_shows_its_cause_and_what_to_do(site: Site) -> None:
     status, _, page = site.get("/environments/vision")
     assert status == 200
@@ -80,7 +94,7 @@ def test_the_log_of_a_build_is_readable_without_javascript(site: Site) -> None:
 
 
 def test_nothing_foreign_becomes_markup(site: Site) -> None:
-    for target in ("/", environment_link(EVIL), "/stats"):
+    for target in ("/", environment_link(EVIL), "/versions", "/stats"):
         _, _, page = site.get(target)
         assert EVIL not in page, target
         assert "style=" not in page
@@ -114,7 +128,7 @@ def test_an_action_that_is_none_of_ours_is_refused(site: Site) -> None:
 
 
 def test_the_page_asks_nobody_else(site: Site) -> None:
-    for target in ("/", "/stats", "/environments/training", "/static/envkiln.css", "/static/envkiln.js"):
+    for target in ("/", "/stats", "/versions", "/environments/training", "/static/envkiln.css", "/static/envkiln.js"):
         _, headers, text = site.get(target)
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "http://" not in text.replace("http://www.w3.org/", ""), target

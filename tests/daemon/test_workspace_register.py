@@ -17,6 +17,7 @@ from envkiln.cache.registered_version import VersionError
 from envkiln.cache.registration import Change, Registration
 from envkiln.cache.source import MemoryTree
 from envkiln.cache.stored_definition import Naming, read_version
+from envkiln.cache.stored_tree import StoredTree
 from envkiln.daemon import workspace as module
 from envkiln.daemon.disk_tree import DigestCache, DiskTree
 from envkiln.daemon.workspace import UnknownVersion, Workspace, WorkspaceError
@@ -114,6 +115,31 @@ def test_bytes_that_are_no_text_are_kept_once_beside_the_versions(tmp_path: Path
     assert kinds["link"] == (False, False, "sub/model.bin")
     _, identity = read_version(workspace.find("c"), workspace.open_file)
     assert identity.image == done.image
+
+
+def test_a_damaged_file_is_noticed_when_it_is_used(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path)
+    tree = MemoryTree({"Dockerfile": b"FROM base:1\n", "data": b"\0"})
+    version = workspace.register(tree, "Dockerfile", NAMING, name="c").version
+    (kept,) = (tmp_path / "files").iterdir()
+    with workspace.open_file(kept.name) as stream:
+        assert stream.read() == b"\0"
+    kept.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(WorkspaceError, match="is damaged"):
+        StoredTree(version.files, workspace.open_file).read("data")
+
+
+def test_a_description_with_a_credential_is_refused(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path)
+    with pytest.raises(VersionError, match="the description holds the password of a URL") as caught:
+        workspace.register(
+            MemoryTree({"Dockerfile": b"FROM base:1\n"}),
+            "Dockerfile",
+            NAMING,
+            name="c",
+            description="from https://me:hush-hush@example.org",
+        )
+    assert "hush" not in str(caught.value)
 
 
 def test_a_file_too_large_for_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

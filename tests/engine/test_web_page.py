@@ -225,7 +225,7 @@ def test_it_is_legible_in_the_dark_and_on_a_telephone(browser: Browser, site: Si
     back = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert back == "rgb(22, 22, 21)"
     page.screenshot(path=PICTURES / "list-dark-narrow.png")
-    for target in ("/", "/environments/vision", "/stats"):
+    for target in ("/", "/environments/vision", "/versions", "/stats"):
         page.goto(site.at(target))
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), target
     context.close()
@@ -241,7 +241,7 @@ def test_counts_are_shown_with_plots_that_say_what_they_show(page: Page, site: S
 
 def test_everything_that_can_be_used_has_a_name(page: Page, site: Site) -> None:
     page.goto(site.start)
-    for target in ("/", "/environments/vision", "/environments/speech", "/stats"):
+    for target in ("/", "/environments/vision", "/environments/speech", "/versions", "/stats"):
         page.goto(site.at(target))
         nameless = page.evaluate(
             """() => [...document.querySelectorAll('a, button, input:not([type=hidden]), [role=img], [tabindex="0"]')]
