@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from versions import version
 
 from envkiln.cache.names import IMAGE_PREFIX
+from envkiln.cache.registered_version import RegisteredVersion
 from envkiln.daemon.answers import USUAL_PAGE
 from envkiln.daemon.journal import Journal, encoded
 from envkiln.daemon.logs import LogFiles, build_id
@@ -91,7 +92,7 @@ class FakeService:
         """The environments whose images somebody was about to use."""
         self.all: dict[str, EnvironmentView] = {}
         self.all_builds: dict[str, BuildView] = {}
-        self.registered = (
+        self.registered: tuple[RegisteredVersion, ...] = (
             version("speech", 1, archived=True),
             version("speech", 2),
             version("training", 1, description="the first one"),
