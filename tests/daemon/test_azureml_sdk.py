@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from envkiln.daemon.azureml_sdk import (
     BuildFailedException,
@@ -18,6 +19,7 @@ from envkiln.daemon.azureml_sdk import (
     UserErrorException,
     Workspace,
 )
+from envkiln.daemon.cli import envkiln
 
 PINNED = "example.azurecr.io/base:1@sha256:" + "1" * 64
 # The conda specification of Azure ML's page, whose names it published.
@@ -290,6 +292,45 @@ def test_a_broken_specification_is_the_users_turn(text: str) -> None:
     Path("broken.yml").write_text(text, encoding="utf-8")
     with pytest.raises(UserErrorException, match=r"Environment error: "):
         Environment.from_conda_specification("x", "broken.yml")
+
+
+def test_what_yaml_reads_as_no_text_is_refused_when_it_is_registered(ws: Workspace) -> None:
+    Path("odd.yml").write_text("dependencies:\n- python=3.9\n- yes\n", encoding="utf-8")
+    with pytest.raises(UserErrorException, match=r"conda_dependencies\.yml:3:3: a dependency must be a text"):
+        Environment.from_conda_specification("x", "odd.yml").register(ws)
+
+
+def test_local_files_of_the_pip_part_are_refused_when_they_are_registered(ws: Workspace) -> None:
+    Path("local.yml").write_text("dependencies:\n- python=3.9\n- pip:\n  - -r other.txt\n", encoding="utf-8")
+    Path("other.txt").write_text("six\n", encoding="utf-8")
+    with pytest.raises(UserErrorException, match=r"conda_dependencies\.yml:4:5: .*other\.txt"):
+        Environment.from_conda_specification("x", "local.yml").register(ws)
+
+
+def test_what_the_command_line_has_registered_is_an_environment_too(ws: Workspace, tmp_path: Path) -> None:
+    envs = tmp_path / "envs"
+    files = {
+        "conda/env.yml": PAGE,
+        "pip/requirements.txt": "six==1.16.0\n",
+        "v2/environment.yml": f"name: v2\nimage: {PINNED}\nconda_file: conda.yml\n",
+        "v2/conda.yml": PAGE,
+        "context/Dockerfile": "FROM base:1\n",
+    }
+    for path, text in files.items():
+        (envs / path).parent.mkdir(parents=True, exist_ok=True)
+        (envs / path).write_text(text, encoding="utf-8")
+    for name in ("conda", "pip", "v2", "context"):
+        words = ["register", str(envs / name), "--name", name, "--workspace", str(ws.store.path)]
+        assert CliRunner().invoke(envkiln, words, catch_exceptions=False).exit_code == 0
+    found = Environment.list(ws)
+    assert found.keys() == {"conda", "pip", "v2", "context"}
+    base = PINNED.partition("@")[0]
+    assert [found[name].docker.base_image for name in ("conda", "pip", "v2")] == [base] * 3
+    assert found["context"].docker.build_context is not None
+    conda = found["v2"].python.conda_dependencies
+    assert conda is not None
+    assert conda.as_dict()["name"] == PAGE_CONDA_NAME
+    assert found["conda"].get_image_details(ws).repository == found["v2"].get_image_details(ws).repository
 
 
 def fake_conda(directory: Path, exported: str) -> Path:

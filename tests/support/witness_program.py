@@ -76,7 +76,7 @@ def run_case(case: Callable[..., Any], client: Any, arguments: Sequence[Any]) ->
             os.chdir(before)
             root.removeHandler(logged)
     # As JSON: a client's mappings may be of types of its own.
-    plain = json.loads(json.dumps(value))
+    plain = json.loads(json.dumps(value, default=str))
     return {"value": plain, "error": error, "printed": printed.getvalue(), "logged": logged.lines}
 
 

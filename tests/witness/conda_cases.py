@@ -67,3 +67,14 @@ def python_of(client: Any, item: str) -> Any:
 def _said(conda: Any) -> Any:
     parts = (conda.conda_packages, conda.conda_channels, conda.pip_packages, conda.pip_options)
     return [conda.as_dict(), conda.get_python_version(), *(list(part) for part in parts)]
+
+
+def specification(client: Any, text: str) -> Any:
+    """What `from_conda_specification` makes of a file, or that it is refused: the words for that are another's."""
+    Path("env.yml").write_text(text, encoding="utf-8", newline="")
+    try:
+        made = client.Environment.from_conda_specification("x", "env.yml")
+    except Exception as error:  # noqa: BLE001 -- compared
+        message = str(error)
+        return next((line for line in message.splitlines() if "Environment error: unknown" in line), "refused")
+    return made.python.conda_dependencies.as_dict()

@@ -1,9 +1,11 @@
 """`CondaDependencies` and the client's: the same calls have the same results."""
 
+import json
 from typing import Any
 
-from conda_cases import changed, constants, created, merged, python_of, read, saved, saved_below
-from witness import Case, Witness, same_as_ours
+import yaml
+from conda_cases import changed, constants, created, merged, python_of, read, saved, saved_below, specification
+from witness import PROJECT, Case, Witness, same_as_ours
 
 PYTHONS = (
     *("python", "python=3", "python=3.9", "python==3.9", "python = 3.9", "python =3.9", "python= 3.9", "python 3.9"),
@@ -72,6 +74,27 @@ MERGED: tuple[list[str], ...] = (
 
 def test_which_python_is_recognised_and_what_becomes_of_the_rest(azureml_core: Witness) -> None:
     same_as_ours(azureml_core, [(python_of, [item]) for item in PYTHONS])
+
+
+ODD = (
+    "dependencies: [python=3.9, 1.10]\nname: 3\n",
+    "dependencies: [python=3.9, 'é=1', 'a: b', '#x', '@y', '', 'yes']\r\nname: x\r\n",
+    "\ufeffdependencies: [python=3.9]\n",
+    "dependencies: &a [python=3.9]\nchannels: *a\n",
+    "dependencies: [python=3.9, {a: b}, [c], ~]\nchannels:\n",
+    "--- \ndependencies: !!seq [python=3.9, !!str 5]\n...\n",
+    "dependencies: [python=3.9]\n---\nx: 1\n",
+    "dependencies: []\n",
+    "name: x\nname: y\n",
+    "name:\n\t- x\n",
+)
+
+
+def test_published_specifications_and_odd_ones_come_out_alike(azureml_core: Witness) -> None:
+    published = json.loads((PROJECT / "tests" / "cache" / "names.json").read_text(encoding="utf-8"))
+    texts = [yaml.safe_dump(it["spec"]) for it in published["conda_environment_names"]]
+    texts += [path.read_text(encoding="utf-8") for path in sorted((PROJECT / "examples").glob("*/*env*.yml"))]
+    same_as_ours(azureml_core, [(specification, [text]) for text in (*texts, *ODD)])
 
 
 def test_a_specification_is_read_alike(azureml_core: Witness) -> None:
