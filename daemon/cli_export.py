@@ -57,7 +57,7 @@ def checkout(reference: str, directory: Path | None, **flags: Any) -> int:
 
     Without DIRECTORY it is one of the version's name here.
 
-    Example: envkiln checkout pytorch:3 envs/pytorch
+    Example: envkiln checkout pytorch:3 envs/pytorch-3
     """
     wanted = VersionReference.parse(reference)
     workspace = opened(flags=flags)
