@@ -2,13 +2,14 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from envkiln.cache.definition import EnvironmentDefinition, ImageReference
+from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.names import short_name
 from envkiln.daemon.cli_options import setting_options
 from envkiln.daemon.cli_shared import json_option
@@ -16,7 +17,6 @@ from envkiln.daemon.cli_versions import REFERENCE, opened, workspace_option
 from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.targets import Targets, find_targets
-from envkiln.daemon.text import one_line
 from envkiln.daemon.version_reference import VersionReference
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def register(
         _say_json(done.version, workspace, change=done.change.value)
     else:
         click.echo(_as_text(done))
-    if unknown and done.version.base_image and "@" not in done.version.base_image:
-        click.echo(f"the digest of {done.version.base_image} is not known: {unknown}", err=True)
+    if (why := unknown()) and "@" not in (done.version.base_image or "@"):
+        click.echo(f"the digest of {done.version.base_image} is not known: {why}", err=True)
         click.echo("  the version is named without it; register it again when the registry answers", err=True)
     return ExitCode.DONE
 
@@ -118,35 +118,21 @@ def _declared(targets: Targets) -> str | None:
     return found.declared_name if isinstance(found, EnvironmentDefinition) else None
 
 
-def _naming(targets: Targets) -> "tuple[Naming, str | None]":
-    """Return what decides the names, and why the digest of the base image is not known, if it is not."""
-    from envkiln.cache.errors import EnvkilnError
+def _naming(targets: Targets) -> "tuple[Naming, Callable[[], str | None]]":
+    """Return what decides the names, and what says afterwards why a base image's digest is not known, if it is not."""
     from envkiln.cache.stored_definition import Naming
-    from envkiln.daemon.knowledge import recorded_digests
-    from envkiln.daemon.state import movable_base
+    from envkiln.daemon.base_digest import DigestAsked
 
-    sighting = targets.only
-    base, digest, problem = movable_base(sighting), None, None
-    if base is not None:
-        digest = recorded_digests(targets.paths).get(str(base))
-        if digest is None:
-            from envkiln.daemon.engine import Engine
-
-            try:
-                digest = Engine(targets.config.docker_host).resolve_digest(str(base))
-            except EnvkilnError as error:
-                problem = one_line(error.message)
-
-    def digest_of(reference: ImageReference) -> str | None:
-        return digest if reference == base else None
-
+    settings = targets.only.settings
+    asked = DigestAsked(targets.paths, targets.config.docker_host)
+    pinned = settings.base_image_digest == "pin"
     naming = Naming(
-        sighting.settings.base_image,
-        digest_of,
-        sighting.settings.platform,
+        settings.base_image,
+        asked if pinned else (lambda _: None),
+        settings.platform,
         targets.root.requirements_python,
     )
-    return naming, problem
+    return naming, lambda: asked.problem
 
 
 def _say_json(version: "RegisteredVersion", workspace: "Workspace", **others: str) -> None:

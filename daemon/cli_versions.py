@@ -8,6 +8,7 @@ import click
 from envkiln.cache.names import short_name
 from envkiln.daemon.cli_options import setting_options
 from envkiln.daemon.cli_shared import json_option
+from envkiln.daemon.completion import VERSION
 from envkiln.daemon.config import Config, ConfigError, load_config, read_file
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.paths import paths_from
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from envkiln.daemon.messages import VersionDetail, VersionView
     from envkiln.daemon.workspace import Contents, Workspace
 
-REFERENCE = click.argument("reference")
+REFERENCE = click.argument("reference", type=VERSION)
 workspace_option = setting_options("workspace")
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=VERSION)
 @click.option("--archived", is_flag=True, help="Archived versions too.")
 @workspace_option
 @json_option

@@ -4,8 +4,9 @@ Every command imports this for `ENVIRONMENT`, so it imports nothing of its own b
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.types import StringParamType
@@ -35,7 +36,24 @@ class EnvironmentId(StringParamType):
         return [CompletionItem(id_) for id_ in offered] or [CompletionItem(incomplete, type="file")]
 
 
+class VersionName(StringParamType):
+    """A registered version, as `version_reference` has it."""
+
+    name = "reference"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> "list[CompletionItem[str]]":
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 -- only to complete
+
+        return [CompletionItem(reference) for reference in known_versions(incomplete, ctx.params)]
+
+
 ENVIRONMENT = EnvironmentId()
+VERSION = VersionName()
 
 
 def known_ids(prefix: str) -> list[str]:
@@ -47,6 +65,18 @@ def known_ids(prefix: str) -> list[str]:
         return [id_ for id_ in _ids(prefix) if id_.startswith(prefix) and not re.search(r"[\x00-\x1f\x7f]", id_)]
     except Exception:  # noqa: BLE001 -- TAB never shows an error
         return []
+
+
+def known_versions(prefix: str, flags: Mapping[str, Any]) -> list[str]:
+    """Return the names that start with `prefix` or, once a colon is there, the versions; none without a workspace."""
+    from envkiln.daemon.cli_versions import opened  # noqa: PLC0415 -- only to complete
+
+    try:
+        known = opened(flags={"workspace": flags.get("workspace")}).versions()
+    except Exception:  # noqa: BLE001 -- TAB never shows an error
+        return []
+    references = (version.reference if ":" in prefix else version.name for version in known)
+    return [reference for reference in dict.fromkeys(references) if reference.startswith(prefix)]
 
 
 def _ids(prefix: str) -> list[str]:

@@ -12,6 +12,7 @@ import click
 import pytest
 from fake_service import FakeService, serving, unix_listener
 from shells import PROMPT, Terminal, program, shell_on_terminal
+from versions import version, workspace_of
 
 from envkiln.cache.index import Index
 from envkiln.daemon.api import make_api
@@ -131,6 +132,18 @@ def test_a_running_service_is_asked_for_its_ids(here: dict[str, str], tmp_path: 
         assert known_ids("star") == ["star*", "starfish"]
         assert known_ids("star*") == ["star*"]
         assert known_ids("odd") == ["odd\udcff"]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("command", ["show", "archive", "export", "checkout", "versions"])
+def test_every_command_about_a_version_offers_names_then_versions(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert offered(f"{command} py") == []
+    workspace_of(tmp_path, version("pytorch", 1), version("pytorch", 2), version("web"))
+    monkeypatch.setenv("ENVKILN_WORKSPACE", str(tmp_path))
+    assert offered(f"{command} py") == ["pytorch"]
+    assert offered(f"{command} pytorch:") == ["pytorch:1", "pytorch:2"]
 
 
 def test_what_cannot_be_asked_is_no_error(
