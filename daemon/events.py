@@ -71,6 +71,8 @@ class Answer(Enum):
 
     YES = "yes"
     NO = "no"
+    PENDING = "pending"
+    """Not yet: another service, which shares the registry, is building it."""
     UNKNOWN = "unknown"
 
 
@@ -196,7 +198,7 @@ class Ending(Enum):
     INTERRUPTED = "interrupted"
     """The engine went away: no fault of the build, which starts again when the engine is back."""
     UNANSWERED = "unanswered"
-    """Right before the build the registries did not say whether they have the image: nothing was built."""
+    """Right before the build the registries said neither yes nor no (`BuildEnded.said`): nothing was built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,7 @@ class BuildEnded:
     seconds: float = 0.0
     pulled: RegistryImage | None = None
     """What the image was pulled from."""
+    said: RegistryAnswered | None = None
 
 
 @dataclass(frozen=True, slots=True)

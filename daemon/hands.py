@@ -193,10 +193,13 @@ class Hands:
         reach("log-named")
         builder = await asyncio.to_thread(self._builder, running.environment.sighting.settings)
         asks = asks_registries(running.environment.sighting)
+        shares = running.environment.sighting.settings.push == "ready"
         if effect.forced:
             request = replace(request, options=replace(request.options, no_cache=True))
         try:
-            return await self._obtainer.obtain(builder, request, running.hear, forced=effect.forced, asks=asks)
+            return await self._obtainer.obtain(
+                builder, request, running.hear, forced=effect.forced, asks=asks, shares=shares
+            )
         finally:
             running.close()
 

@@ -25,13 +25,20 @@ class Obtainer:
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def obtain(
-        self, builder: Builder, request: BuildRequest, log: Log, *, forced: bool = False, asks: bool = True
+        self,
+        builder: Builder,
+        request: BuildRequest,
+        log: Log,
+        *,
+        forced: bool = False,
+        asks: bool = True,
+        shares: bool = False,
     ) -> BuildEnded:
         """Return how it ended; every error is part of the answer, only CancelledError is raised.
 
         An image that is there already, believed, is enough unless `forced`; `asks` says whether one of the registries
-        is, too. An engine or a registry that does not
-        answer is never taken for a no.
+        is, too. `shares` says that the image will be pushed: others are told, so that they wait for it. An engine or a
+        registry that does not answer is never taken for a no.
         """
         name = request.identity.image
         started = time.monotonic()
@@ -39,14 +46,33 @@ class Obtainer:
             async with name_lock(self._locks, name) as waited:
                 # Whoever waited for another builder of this name takes what that one made.
                 ended = await self._without_building(request, log, forced=forced and not waited, asks=asks)
+                if ended is None and asks and shares and not forced:
+                    ended = await self._claim(name)
                 if ended is None:
                     reach("name-locked")
-                    await builder.build(request, log)
-                    reach("image-built")
-                    ended = await self._verified(name)
+                    ended = await self._build(builder, request, log)
         except (EnvkilnError, OSError) as error:
             ended = ended_by(name, error)
         return _timed(ended, time.monotonic() - started)
+
+    async def _claim(self, name: str) -> BuildEnded | None:
+        said = await self._registry.claim(name)
+        return BuildEnded(name, Ending.UNANSWERED, said=said) if said is not None else None
+
+    async def _build(self, builder: Builder, request: BuildRequest, log: Log) -> BuildEnded:
+        name = request.identity.image
+        try:
+            await builder.build(request, log)
+            reach("image-built")
+            ended = await self._verified(name)
+        except asyncio.CancelledError:
+            self._registry.abandon(name)
+            raise
+        except Exception:
+            await self._registry.release(name)
+            raise
+        self._registry.built(name)
+        return ended
 
     async def _without_building(
         self, request: BuildRequest, log: Log, *, forced: bool, asks: bool
@@ -59,8 +85,8 @@ class Obtainer:
             image = await asyncio.to_thread(adopt_image, self._engine, name)
         if image is None and asks:
             said = await self._registry.ask(name, request.options.platform)
-            if said.answer is Answer.UNKNOWN:
-                return BuildEnded(name, Ending.UNANSWERED, problem=said.problem)
+            if said.answer in (Answer.UNKNOWN, Answer.PENDING):
+                return BuildEnded(name, Ending.UNANSWERED, problem=said.problem, said=said)
             if said.image is None:
                 return None
             log(f"pulling {said.image.reference}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from envkiln.cache.errors import EnvkilnError
@@ -13,6 +14,7 @@ from envkiln.daemon.events import Answer, Problem, RegistryAnswered, RegistryIma
 from envkiln.daemon.own_thread import in_own_thread
 from envkiln.daemon.registry import NoRegistry, Registry
 from envkiln.daemon.registry_address import RegistryAddress
+from envkiln.daemon.registry_claims import LONGEST_S, UNPUSHED_S, Claims
 from envkiln.daemon.registry_client import RegistryClient
 from envkiln.daemon.registry_errors import NoAnswer
 from envkiln.daemon.registry_images import NotBelieved, find_image
@@ -20,6 +22,10 @@ from envkiln.daemon.registry_push import Pusher
 
 _AT_ONCE = 8
 """So many questions, and half as many pushes, go on at the same time."""
+
+
+def _pending(name: str) -> RegistryAnswered:
+    return RegistryAnswered(name, Answer.PENDING)
 
 
 def registry_of(config: Config, engine: Engine, platform: Callable[[], str] | None = None) -> Registry:
@@ -69,15 +75,39 @@ class Registries:
         self._trust_azureml = trust_azureml
         self._clients = [RegistryClient(address, _login_of(address.host, docker_config)) for address in addresses]
         self._pusher = Pusher(self._clients[0], engine, trust_azureml=trust_azureml)
+        self._claims = Claims(self._clients[0])
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._pushing = asyncio.Semaphore(_AT_ONCE // 2)
 
     async def ask(self, name: str, platform: str | None) -> RegistryAnswered:
         async with self._asking:
-            return await in_own_thread(
+            wanted = await self._wanted(platform)
+            said = await in_own_thread(
                 f"ask for {name}",
-                lambda: ask_all(self._clients, name, platform or self._platform(), trust_azureml=self._trust_azureml),
+                lambda: ask_all(self._clients, name, wanted, trust_azureml=self._trust_azureml),
             )
+            # Where something else stands under the name, nobody will push an image.
+            if said.answer is not Answer.NO or said.problem is not None:
+                return said
+            try:
+                return _pending(name) if await self._claims.elsewhere(name) else said
+            except EnvkilnError as error:
+                return RegistryAnswered(name, Answer.UNKNOWN, problem=Problem.of(error))
+
+    async def claim(self, name: str) -> RegistryAnswered | None:
+        # Who may not write into the registry builds for himself alone.
+        with suppress(EnvkilnError):
+            return None if await self._claims.take(name) else _pending(name)
+        return None
+
+    def built(self, name: str) -> None:
+        self._claims.keep(name, UNPUSHED_S)
+
+    def abandon(self, name: str) -> None:
+        self._claims.abandon(name)
+
+    async def release(self, name: str) -> None:
+        await self._claims.release(name)
 
     async def pull(self, image: RegistryImage) -> None:
         client = next(it for it in self._clients if it.address.repository(image.name) == image.repository)
@@ -88,9 +118,14 @@ class Registries:
 
     async def push(self, name: str, platform: str | None) -> RegistryImage:
         async with self._pushing:
-            if platform is None:
-                platform = await asyncio.to_thread(self._platform)
-            return await self._pusher.push(name, platform)
+            self._claims.keep(name, LONGEST_S)
+            try:
+                return await self._pusher.push(name, await self._wanted(platform))
+            finally:
+                await self._claims.release(name)
+
+    async def _wanted(self, platform: str | None) -> str:
+        return await asyncio.to_thread(self._platform) if platform is None else platform
 
     def _take(self, image: RegistryImage) -> None:
         """Give the image that was pulled its name, and no other."""

@@ -22,6 +22,25 @@ class Registry(Protocol):
         """
         ...
 
+    async def claim(self, name: str) -> RegistryAnswered | None:
+        """Tell the others that `name` is built here now, until it is pushed or released.
+
+        Returns what counts instead where another service was quicker.
+        """
+        ...
+
+    def built(self, name: str) -> None:
+        """The claimed build has ended well; its push may follow."""
+        ...
+
+    def abandon(self, name: str) -> None:
+        """The claimed build was cancelled: nothing more is said of it."""
+        ...
+
+    async def release(self, name: str) -> None:
+        """The claimed build has failed: the others need not wait for it."""
+        ...
+
     async def pull(self, image: RegistryImage) -> None:
         """Bring the image into the engine under `name:latest`; raises EnvkilnError when it cannot."""
         ...
@@ -39,6 +58,18 @@ class NoRegistry:
 
     async def ask(self, name: str, platform: str | None) -> RegistryAnswered:  # noqa: ARG002
         return RegistryAnswered(name, Answer.NO)
+
+    async def claim(self, name: str) -> RegistryAnswered | None:  # noqa: ARG002
+        return None
+
+    def built(self, name: str) -> None:
+        pass
+
+    def abandon(self, name: str) -> None:
+        pass
+
+    async def release(self, name: str) -> None:
+        pass
 
     async def pull(self, image: RegistryImage) -> None:
         raise NotImplementedError(f"there is no registry to pull {image.name} from")

@@ -11,6 +11,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 from urllib.request import getproxies, proxy_bypass
 
 from envkiln.daemon.credentials import Credentials
@@ -96,6 +97,26 @@ class RegistryClient:
         if status not in (200, 201, 202):
             raise refused(self.address.host, status, body, None)
 
+    def put_blob(self, name: str, data: bytes) -> None:
+        """Put a small blob."""
+        digest = f"sha256:{sha256(data).hexdigest()}"
+        status, headers, body = self._call("POST", name, "blobs/uploads/", {}, b"")
+        if status not in (201, 202):
+            raise refused(self.address.host, status, body, headers.get("retry-after"))
+        place = urljoin(f"{self.address.url}/", headers.get("location", ""))
+        to = f"{place}{'&' if '?' in place else '?'}digest={digest}"
+        known = self._authorizer.known(self._scope(name, "PUT"))
+        octets = {"Content-Type": "application/octet-stream"} | ({"Authorization": known} if known else {})
+        status, headers, body = self._send("PUT", to, octets, data)
+        if status not in (200, 201, 204):
+            raise refused(self.address.host, status, body, headers.get("retry-after"))
+
+    def delete_manifest(self, name: str, digest: str) -> None:
+        """Take a manifest away, with its tags."""
+        status, headers, body = self._call("DELETE", name, f"manifests/{digest}", {})
+        if status not in (200, 202, 404):
+            raise refused(self.address.host, status, body, headers.get("retry-after"))
+
     def check(self) -> float | None:
         """Ask whether this is a registry that lets us in; return its time (Unix seconds, whole) where it says one."""
         status, headers, body = self._call("GET", "", "", {})
@@ -122,9 +143,8 @@ class RegistryClient:
         self, method: str, name: str, what: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Return (status, headers, body), logged in where that is wanted."""
-        path = self.address.path(name)
-        url = f"{self.address.url}/v2/{path}/{what}" if name else f"{self.address.url}/v2/"
-        scope = f"repository:{path}:{'pull' if method == 'GET' else 'pull,push'}" if name else ""
+        url = f"{self.address.url}/v2/{self.address.path(name)}/{what}" if name else f"{self.address.url}/v2/"
+        scope = self._scope(name, method)
         known = self._authorizer.known(scope)
         given = {**headers, **({"Authorization": known} if known else {})}
         answer = self._send(method, url, given, body)
@@ -133,6 +153,11 @@ class RegistryClient:
             given = {**headers, "Authorization": self._authorizer.answer(challenge, scope)}
             answer = self._send(method, url, given, body)
         return answer
+
+    def _scope(self, name: str, method: str) -> str:
+        """Return what a token is asked for."""
+        actions = {"GET": "pull", "DELETE": "delete"}.get(method, "pull,push")
+        return f"repository:{self.address.path(name)}:{actions}" if name else ""
 
     def _fetch(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
         status, answered, data = self._send(method, url, headers, body)

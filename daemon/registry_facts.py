@@ -7,6 +7,8 @@ from envkiln.daemon.events import Answer, Problem, RegistryImage, Sighting
 
 FIRST_BACK_OFF_S = 5.0
 LONGEST_BACK_OFF_S = 600.0
+ASK_WHO_BUILDS_S = 5.0
+"""How long to wait for an image that somebody else is building, before the registry is asked again."""
 
 
 def back_off_s(count: int) -> float:

@@ -13,7 +13,15 @@ from envkiln.daemon.events import (
     PushRequested,
     RegistryAnswered,
 )
-from envkiln.daemon.registry_facts import FIRST_BACK_OFF_S, Push, Remote, asks_registries, back_off_s, must_push
+from envkiln.daemon.registry_facts import (
+    ASK_WHO_BUILDS_S,
+    FIRST_BACK_OFF_S,
+    Push,
+    Remote,
+    asks_registries,
+    back_off_s,
+    must_push,
+)
 
 if TYPE_CHECKING:
     from envkiln.daemon.draft import Draft
@@ -29,13 +37,16 @@ def hear(said: RegistryAnswered, draft: "Draft") -> None:
     before = draft.remote.get(name, Remote())
     unknown = said.answer is Answer.UNKNOWN
     count = before.count + 1 if unknown else 0
-    due = draft.now.monotonic + max(back_off_s(count), said.retry_after_s or 0.0) if unknown else 0.0
+    waits = max(back_off_s(count), said.retry_after_s or 0.0) if unknown else ASK_WHO_BUILDS_S
+    due = draft.now.monotonic + waits
     draft.remote[name] = Remote(said.answer, said.image, said.problem, count, due=due)
     draft.touched.update(draft.wanted[name])
-    if unknown:
+    if unknown or said.answer is Answer.PENDING:
         draft.silent.add(name)
+    else:
+        draft.silent.discard(name)
+    if unknown:
         return
-    draft.silent.discard(name)
     # They answer again: nobody has to wait for the end of a long back-off.
     soon = draft.now.monotonic + FIRST_BACK_OFF_S
     for other in draft.silent:
@@ -96,7 +107,7 @@ def consult(draft: "Draft", name: str) -> None:
     if not draft.policy.registries or not draft.engine.listed or name in draft.forced or name in draft.builds:
         return
     remote = draft.remote.get(name, Remote())
-    if remote.asking or name in draft.silent or remote.answer not in (None, Answer.UNKNOWN):
+    if remote.asking or name in draft.silent or remote.answer in (Answer.YES, Answer.NO):
         return
     sightings = [draft.environments[id_].sighting for id_ in sorted(draft.wanted[name])]
     asking = next((sighting for sighting in sightings if asks_registries(sighting)), None)

@@ -99,6 +99,8 @@ def _registry_hold(state: State, name: str) -> str | None:
     remote = state.remote.get(name)
     if remote is None or remote.answer is None:
         return "asks the registry"
+    if remote.answer is Answer.PENDING:
+        return "another machine builds it (asks again by itself)"
     if remote.answer is Answer.UNKNOWN:
         return f"the registry does not answer: {remote.problem} (asks again by itself)"
     return None

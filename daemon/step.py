@@ -153,7 +153,7 @@ def _build_ended(event: BuildEnded, draft: Draft) -> None:
             draft.remote[name] = Remote(Answer.YES, event.pulled)
             draft.why[name] = f"pulled from {event.pulled.repository}"
     if event.ending is Ending.UNANSWERED:
-        hear(RegistryAnswered(name, Answer.UNKNOWN, problem=event.problem), draft)
+        hear(event.said or RegistryAnswered(name, Answer.UNKNOWN, problem=event.problem), draft)
         return
     # How a build ends that nobody waited for any more says nothing about the next one.
     if event.problem is not None and name in draft.wanted and not (build is not None and build.cancelling):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,9 @@ class FakeRegistry:
         self._answer = answer
         self._pull = pull
         self.asked = 0
+        self.late = False
+        """Somebody else is quicker."""
+        self.notes: list[str] = []
 
     async def ask(self, name: str, platform: str | None) -> RegistryAnswered:
         assert (name, platform) == (NAME, None)
@@ -87,6 +91,19 @@ class FakeRegistry:
     async def pull(self, image: RegistryImage) -> None:
         assert image == THERE
         self._pull()
+
+    async def claim(self, name: str) -> RegistryAnswered | None:
+        self.notes.append(f"claimed {name}")
+        return RegistryAnswered(name, Answer.PENDING) if self.late else None
+
+    def built(self, name: str) -> None:
+        self.notes.append(f"built {name}")
+
+    def abandon(self, name: str) -> None:
+        self.notes.append(f"abandoned {name}")
+
+    async def release(self, name: str) -> None:
+        self.notes.append(f"released {name}")
 
     async def push(self, name: str, platform: str | None) -> RegistryImage:
         raise NotImplementedError
@@ -100,12 +117,12 @@ class Kitchen:
         self.lines: list[str] = []
         self.locks = locks
 
-    async def obtained(self, *, forced: bool = False) -> BuildEnded:
+    async def obtained(self, *, forced: bool = False, shares: bool = False) -> BuildEnded:
         obtainer = Obtainer(self.engine, self.registry, self.locks)
-        return await obtainer.obtain(self.builder, REQUEST, self.lines.append, forced=forced)
+        return await obtainer.obtain(self.builder, REQUEST, self.lines.append, forced=forced, shares=shares)
 
-    def obtain(self, *, forced: bool = False) -> BuildEnded:
-        return asyncio.run(self.obtained(forced=forced))
+    def obtain(self, *, forced: bool = False, shares: bool = False) -> BuildEnded:
+        return asyncio.run(self.obtained(forced=forced, shares=shares))
 
 
 @pytest.fixture
@@ -161,6 +178,34 @@ def test_a_registry_that_does_not_answer_has_not_said_no(kitchen: Kitchen) -> No
     kitchen.registry = FakeRegistry(Answer.UNKNOWN)
     ended = kitchen.obtain()
     assert (ended.ending, kitchen.builder.built) == (Ending.UNANSWERED, 0)
+
+
+def test_what_somebody_else_is_building_is_waited_for(kitchen: Kitchen) -> None:
+    kitchen.registry = FakeRegistry(Answer.PENDING)
+    ended = kitchen.obtain()
+    assert (ended.ending, kitchen.builder.built) == (Ending.UNANSWERED, 0)
+    assert ended.said == RegistryAnswered(NAME, Answer.PENDING)
+
+
+def test_a_build_that_will_be_pushed_is_told_of(kitchen: Kitchen) -> None:
+    assert kitchen.obtain(shares=True).ending is Ending.BUILT
+    assert kitchen.registry.notes == [f"claimed {NAME}", f"built {NAME}"]
+
+
+def test_who_is_late_by_a_moment_does_not_build(kitchen: Kitchen) -> None:
+    kitchen.registry.late = True
+    assert kitchen.obtain(shares=True).ending is Ending.UNANSWERED
+    assert kitchen.builder.built == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "note"), [(BuildFailed("no"), "released"), (asyncio.CancelledError(), "abandoned")], ids=repr
+)
+def test_nobody_waits_for_a_build_that_failed(kitchen: Kitchen, error: BaseException, note: str) -> None:
+    kitchen.builder = FakeBuilder(raising(error))
+    with suppress(asyncio.CancelledError):
+        kitchen.obtain(shares=True)
+    assert kitchen.registry.notes == [f"claimed {NAME}", f"{note} {NAME}"]
 
 
 def test_a_build_whose_image_is_not_there_afterwards_has_failed(kitchen: Kitchen) -> None:

@@ -136,9 +136,9 @@ class Life(RuleBasedStateMachine):
         self.tell(self.world.resolve(reachable=reachable))
 
     @precondition(lambda self: self.world.asked)
-    @rule(reachable=st.booleans(), twice=st.booleans())
-    def hear_the_registry(self, reachable: bool, twice: bool) -> None:
-        event = self.world.answer(reachable=reachable)
+    @rule(reachable=st.booleans(), elsewhere=st.booleans(), twice=st.booleans())
+    def hear_the_registry(self, reachable: bool, elsewhere: bool, twice: bool) -> None:
+        event = self.world.answer(reachable=reachable, elsewhere=elsewhere)
         for _ in range(2 if twice else 1):
             self.tell(event)
 
@@ -252,7 +252,9 @@ class Life(RuleBasedStateMachine):
         assert state.failures.keys() <= wanted.keys()
         assert state.remote.keys() <= wanted.keys()
         assert state.needed <= wanted.keys()
-        assert state.silent <= {name for name, remote in state.remote.items() if remote.answer is Answer.UNKNOWN}
+        assert state.silent <= {
+            name for name, remote in state.remote.items() if remote.answer in (Answer.UNKNOWN, Answer.PENDING)
+        }
         assert {name for name, push in state.pushes.items() if not push.pushing} <= wanted.keys()
         assert state.progress.keys() <= state.builds.keys()
         assert state.paused <= {EVERYTHING, *state.environments}

@@ -24,7 +24,7 @@ from envkiln.daemon.events import (
     StartBuild,
     Tick,
 )
-from envkiln.daemon.registry_facts import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
+from envkiln.daemon.registry_facts import ASK_WHO_BUILDS_S, FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from envkiln.daemon.schedule import next_builds
 from envkiln.daemon.state import Phase, Policy, State, is_idle, next_wake
 from envkiln.daemon.views import environment_view
@@ -151,6 +151,18 @@ def test_a_registry_that_falls_silent_right_before_the_build_is_waited_for() -> 
     assert it.phase("a") is Phase.QUEUED
     assert "does not answer" in environment_view(it.state, "a").reason
     assert it.tell(Tick(), after=FIRST_BACK_OFF_S) == (AskRegistry(NAME, None),)
+
+
+def test_what_somebody_else_is_building_is_waited_for() -> None:
+    it = story()
+    it.see("a", TEXT)
+    for _ in range(20):
+        assert it.tell(RegistryAnswered(NAME, Answer.PENDING)) == ()
+        assert environment_view(it.state, "a").reason.endswith("another machine builds it (asks again by itself)")
+        assert it.tell(Tick(), after=ASK_WHO_BUILDS_S + 0.1) == (AskRegistry(NAME, None),), "as soon as before"
+    assert started(it.tell(yes())) == [NAME]
+    it.tell(BuildEnded(NAME, Ending.UNANSWERED, said=RegistryAnswered(NAME, Answer.PENDING)))
+    assert it.phase("a") is Phase.QUEUED
 
 
 def test_a_forced_build_asks_nobody() -> None:

@@ -122,9 +122,11 @@ class World:
             return BuildEnded(name, ending, problem=GONE)
         return BuildEnded(name, ending, problem=GONE, passing=passing and ending is Ending.FAILED)
 
-    def answer(self, *, reachable: bool = True) -> RegistryAnswered:
-        """Answer the oldest question about the registry."""
+    def answer(self, *, reachable: bool = True, elsewhere: bool = False) -> RegistryAnswered:
+        """Answer the oldest question about the registry; `elsewhere` somebody builds what is not there."""
         name = self.asked.pop(0).name
+        if elsewhere and name not in self.remote:
+            return RegistryAnswered(name, Answer.PENDING)
         if not reachable:
             return RegistryAnswered(name, Answer.UNKNOWN, problem=GONE)
         image = self.remote.get(name)
