@@ -22,6 +22,8 @@ BUILT_RECIPE = "built/1"
 _CONDA_CACHE = "/var/cache/envkiln/conda"
 _PIP_CACHE = "/var/cache/envkiln/pip"
 _BASE_STAGE = "envkiln-base"
+STAGE = "envkiln.stage"
+"""The label of a stage that is thrown away: the name of the image that it was for."""
 _HOLE = "\0"
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+.*?(?:[ \t]+AS[ \t]+(?P<stage>\S+))?(?=[ \t]*$)", re.MULTILINE | re.IGNORECASE)
 _CLEAN_ROOT = (
@@ -96,6 +98,7 @@ def built_text(
             f"{_name_last_stage(base)}"
             f"FROM {_BASE_STAGE} AS envkiln-build\n"
             f"{before}{copy_files}COPY {SETUP}/ca.pem /{SETUP}/ca.pem\n{create}"
+            f"LABEL {STAGE}={identity.image}\n"
             f"FROM {_BASE_STAGE}\n"
             f"{_system_steps()}{_copy_specification()}"
             f"COPY --from=envkiln-build {prefix} {prefix}\nRUN ldconfig\n{after}"

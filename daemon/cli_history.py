@@ -170,7 +170,8 @@ def _stats_rows(counted: View) -> Iterable[tuple[str, str]]:
     yield "unchanged saves", str(counted["unchanged"])
     yield "images", f"{counted['images']}, {size(counted['image_bytes'])}"
     yield "logs", size(counted["log_bytes"])
-    yield "cleaned up", f"{counted['removed']} images, {size(counted['freed_bytes'])} freed"
+    images = "1 image" if counted["removed"] == 1 else f"{counted['removed']} images"
+    yield "cleaned up", f"{images}, {size(counted['freed_bytes'])} freed"
 
 
 def _images_of_index(paths: Paths) -> tuple[list[dict[str, Any]], float | None]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from envkiln.cache.dockerfile import STAGE
 from envkiln.cache.names import is_image_name
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.engine_errors import EngineRefused
@@ -31,19 +32,28 @@ class Inventory:
 def take_inventory(engine: Engine, uses: Mapping[str, Use]) -> Inventory:
     """Return what the engine has now; raises EngineUnavailable and EngineRefused.
 
-    Ours is what carries our label and was not made from such an image by somebody else.
+    Ours is what carries our label and was not made from such an image by somebody else, and the stages of builds.
     """
     images, shared = [], set()
     for image in engine.all_images():
         history = _history(engine, image.id)
         if history is None:
             continue
-        name = image.labels.get(NAME, "")
-        if is_image_name(name) and is_closed(name, history.last_step):
+        name = _name(image, history)
+        if name is not None:
             images.append(_held(image, name, history, uses.get(name)))
         else:
             shared |= {layer.id for layer in history.layers}
     return Inventory(tuple(images), frozenset(shared), engine.used_images())
+
+
+def _name(image: EngineImage, history: ImageHistory) -> str | None:
+    """Return the name that an image of ours was built under, or for as a stage; None for others' images."""
+    for label in (NAME, STAGE):
+        name = image.labels.get(label, "")
+        if is_image_name(name) and is_closed(name, history.last_step, label):
+            return name
+    return None
 
 
 def _history(engine: Engine, image_id: str) -> ImageHistory | None:

@@ -54,12 +54,12 @@ def is_ours(labels: Mapping[str, str]) -> bool:
     return NAME in labels
 
 
-def is_closed(name: str, last_step: str) -> bool:
+def is_closed(name: str, last_step: str, label: str = NAME) -> bool:
     """Return whether the last instruction of an image is the one that says `name`, as in all images of ours.
 
     An image that somebody makes `FROM` one of ours inherits its labels, and goes on behind that instruction.
     """
-    return re.search(rf"\bLABEL .*{re.escape(NAME)}={re.escape(name)}(\s|$)", last_step, re.DOTALL) is not None
+    return re.search(rf"\bLABEL .*{re.escape(label)}={re.escape(name)}(\s|$)", last_step, re.DOTALL) is not None
 
 
 def is_believed(name: str, labels: Mapping[str, str], variables: Mapping[str, str]) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from held_engine import HeldEngine, image_of_ours
 
 from envkiln.daemon.builder import EngineUnavailable
-from envkiln.daemon.engine_values import EngineImage
+from envkiln.daemon.engine_values import EngineImage, ImageHistory
 from envkiln.daemon.inventory import Use, take_inventory
 from envkiln.daemon.name_lock import free_lock
 from envkiln.daemon.retention import HeldImage
@@ -15,6 +15,7 @@ from envkiln.daemon.sweep import Sweep
 
 IMAGE = image_of_ours(1, "train:latest")
 ADDRESS = IMAGE.references[0]
+NAME = IMAGE.labels["envkiln.name"]
 
 
 def held(engine: HeldEngine) -> HeldImage:
@@ -101,6 +102,19 @@ def test_an_engine_that_goes_away_is_an_error(tmp_path: Path) -> None:
     engine.down = True
     with pytest.raises(EngineUnavailable):
         Sweep(engine, tmp_path, lambda _: None).remove(image)
+
+
+def test_the_stage_of_a_build_is_in_the_inventory_while_nobody_has_put_something_on_top() -> None:
+    class Stages(HeldEngine):
+        def history(self, image_id: str) -> ImageHistory:
+            closing = f"/bin/sh -c #(nop)  LABEL envkiln.stage={NAME}"
+            return ImageHistory("RUN make mine" if image_id in self.derived else closing, ())
+
+    stage = EngineImage("sha256:stage", (), {"envkiln.stage": NAME}, 1.0, 10)
+    engine = Stages(stage)
+    assert [(it.name, it.references) for it in take_inventory(engine, {}).images] == [(NAME, frozenset())]
+    engine.derived.add(stage.id)
+    assert take_inventory(engine, {}).images == ()
 
 
 def test_only_ours_is_in_the_inventory_and_what_others_hold_is_shared() -> None:

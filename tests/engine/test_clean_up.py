@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from running import World, image_id, until
 
@@ -267,6 +269,23 @@ def test_the_build_cache_is_cut_down_only_where_a_limit_says_so(world: World, en
     Author(world).save(0)
     view = gc(world)
     assert (view["cache_bytes"], view["problems"]) == (0, [])
+
+
+def test_the_stage_that_had_a_bundle_goes_with_the_next_clean_up(
+    world: World, engine: Engine, testbed: Any, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "team.pem"
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    world.configure(builder="classic", ca_bundle=str(bundle))
+    world.write("a/env.yml", world.conda(testbed.channel, "python"))
+    world.up()
+    view = world.until_state("a", "ready")
+    stages = {it.id for it in engine.labelled("envkiln.stage", view["image"])}
+    assert stages
+    removed = {it["id"]: it["reason"] for it in gc(world)["removed"]}
+    assert {removed[id_] for id_ in stages} == {"has no tag any more"}
+    assert engine.labelled("envkiln.stage", view["image"]) == []
+    assert engine.inspect(f"{view['image']}:latest") is not None
 
 
 def _ready_with_another_id(world: World, image: str) -> View | None:
