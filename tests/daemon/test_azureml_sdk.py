@@ -1,5 +1,6 @@
 """The Python API by its public door, without an engine. What azureml-core itself does is compared in tests/witness."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from envkiln.daemon.azureml_sdk import (
     Workspace,
 )
 from envkiln.daemon.cli import envkiln
+from envkiln.daemon.sdk_image import push_image
+from envkiln.daemon.sdk_registered import find
 
 PINNED = "example.azurecr.io/base:1@sha256:" + "1" * 64
 # The conda specification of Azure ML's page, whose names it published.
@@ -266,6 +269,23 @@ def test_a_build_in_the_background_tells_how_it_ended(ws: Workspace, capsys: pyt
     assert "Image Build Status: Failed" in capsys.readouterr().out
 
 
+def test_in_a_notebook_whose_loop_runs_a_build_is_the_same(ws: Workspace) -> None:
+    page().register(ws)
+
+    async def cell() -> None:
+        page().build_local(ws, useDocker=True)
+
+    with pytest.raises(BuildFailedException, match="Building environment failed with exit code: 1"):
+        asyncio.run(cell())
+
+
+def test_without_a_registry_nothing_is_pushed(ws: Workspace) -> None:
+    assert not ws.has_registry
+    version = find(ws, page().register(ws).name or "")
+    with pytest.raises(UserErrorException, match="there is no registry to push azureml/azureml_"):
+        push_image(ws, version, print)
+
+
 def test_no_conda_environment_is_made_of_an_image(ws: Workspace) -> None:
     made = Environment.from_docker_image("x", PINNED)
     made.register(ws)
@@ -361,6 +381,40 @@ def test_an_existing_conda_environment_is_exported(
     assert made.python.conda_dependencies.get_python_version() == "3.11.7"
     assert capsys.readouterr().out == "Exporting conda specifications for existing conda environment: there\n"
     assert Environment.from_existing_conda_environment("x", "none") is None
+
+
+def making_conda(directory: Path, code: int) -> Path:
+    """A program that says what it was told, makes the prefix as conda does, and ends with `code`."""
+    program = directory / "conda"
+    program.write_text(
+        '#!/bin/sh\necho "$@"\n[ -f "$6" ] && mkdir -p "$4/conda-meta" && touch "$4/conda-meta/history"\n'
+        f"exit {code}\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    return program
+
+
+def test_conda_makes_the_environment_where_there_is_one(
+    ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page().register(ws)
+    prefix = tmp_path / "home" / ".azureml" / "envs" / PAGE_CONDA_NAME
+    monkeypatch.setenv("CONDA_EXE", str(making_conda(tmp_path, 2)))
+    with pytest.raises(BuildFailedException, match="Creating conda environment failed with exit code: 2"):
+        page().build_local(ws, useDocker=False)
+    capsys.readouterr()
+
+    monkeypatch.setenv("CONDA_EXE", str(making_conda(tmp_path, 0)))
+    page().build_local(ws)
+    saved, missing, running, said = capsys.readouterr().out.splitlines()
+    specification = f"{saved.rpartition('  ')[2]}/azureml-environment-setup/mutated_conda_dependencies.yml"
+    assert missing == f"Materialized conda environment not found on target: {prefix}", "what failed does not count"
+    assert said == f"env create -p {prefix} -f {specification}"
+    assert running == f"Running: {[str(tmp_path / 'conda'), *said.split()]}"
+
+    page().build_local(ws)
+    assert capsys.readouterr().out.splitlines()[1:] == [f"Materialized conda environment found on target: {prefix}"]
 
 
 def test_without_conda_there_is_nothing_to_export(monkeypatch: pytest.MonkeyPatch) -> None:

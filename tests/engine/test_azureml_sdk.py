@@ -1,5 +1,6 @@
 """The Python API with a real engine: the page's example, beside a service, and conda environments on this machine."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -145,6 +146,11 @@ def test_what_is_pushed_is_there_for_the_next_machine(
         assert any(line.startswith("pulling ") for line in second)
         assert f"Materialized image found on target: {name}" in second
         assert len(world.logs()) == 1
+
+        background = program.replace("env.build_local(ws, useDocker=True, pushImageToWorkspaceAcr=True)", "pass")
+        third = script.run(f"{background}env.build(ws).wait_for_completion()\n")
+        assert any(line.startswith(f"Pushed {registry.host}/{name}@sha256:") for line in third)
+        assert third[-1] == "Image Build Status: Succeeded"
     finally:
         script.close()
 
@@ -170,6 +176,22 @@ def test_beside_a_service_that_builds_the_same_there_is_one_build(script: Script
     view = world.until_state("x", "ready")
     assert image_id(engine, f"{world.mark}:1") == view["image_id"]
     assert len(world.logs()) == 1
+
+
+def test_who_interrupts_a_build_leaves_none_behind(script: Script, engine: Engine, gate: Any) -> None:
+    (script.directory / "Dockerfile").write_text(script.world.dockerfile(gate.step), encoding="utf-8")
+    building, output = script.start(
+        "from envkiln.daemon.azureml_sdk import Environment, Workspace\n"
+        "ws = Workspace.from_config()\n"
+        f"env = Environment.from_dockerfile('{script.world.mark}', 'Dockerfile').register(ws)\n"
+        "env.build_local(ws, useDocker=True)\n"
+    )
+    until(lambda: gate.waiting == 1, lambda: output.read_text(encoding="utf-8"))
+    building.send_signal(signal.SIGINT)
+    assert building.wait(PATIENCE_S) == -signal.SIGINT
+    assert "KeyboardInterrupt" in output.read_text(encoding="utf-8")
+    until(lambda: gate.waiting == 0)
+    assert image_id(engine, f"{script.world.mark}:1") is None
 
 
 def test_a_build_that_fails_says_why(script: Script) -> None:
