@@ -33,11 +33,12 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """The configuration of an image: `platform` is `os/architecture`."""
+    """The configuration of an image: `platform` is `os/architecture`, `last_step` what made its last part."""
 
     labels: Mapping[str, str]
     variables: Mapping[str, str]
     platform: str
+    last_step: str = ""
 
 
 def read_manifest(data: bytes, platform: str) -> Manifest | str:
@@ -66,7 +67,9 @@ def read_config(data: bytes) -> ImageConfig:
         pairs = (str(pair).partition("=") for pair in config.get("Env") or ())
         labels = {str(key): str(value) for key, value in (config.get("Labels") or {}).items()}
         platform = f"{document['os']}/{document['architecture']}"
-        return ImageConfig(labels, {name: value for name, _, value in pairs}, platform)
+        history = document.get("history") or [{}]
+        last_step = str(history[-1].get("created_by") or "")
+        return ImageConfig(labels, {name: value for name, _, value in pairs}, platform, last_step)
     except (KeyError, TypeError, AttributeError) as error:
         raise NotAnImage("its configuration is not that of an image") from error
 

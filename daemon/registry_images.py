@@ -2,7 +2,7 @@
 
 from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.daemon.events import RegistryImage
-from envkiln.daemon.labels import NAME, is_believed, is_ours
+from envkiln.daemon.labels import NAME, is_believed, is_closed, is_ours
 from envkiln.daemon.manifests import ImageConfig, Manifest, NotAnImage, read_config, read_manifest
 from envkiln.daemon.registry_client import Document, RegistryClient
 from envkiln.daemon.registry_errors import NoAnswer
@@ -70,6 +70,8 @@ def _doubt(name: str, config: ImageConfig, platform: str, *, trust_azureml: bool
     if config.platform.split("/")[:2] != platform.split("/")[:2]:
         return f"it is for {config.platform}, not for {platform}"
     if is_believed(name, config.labels, config.variables):
+        if is_ours(config.labels) and not is_closed(name, config.last_step):
+            return "it was made from an image of that name, and has its labels"
         if is_ours(config.labels) or trust_azureml:
             return None
         return "it is Azure ML's own or built by hand, and `trust_azureml_images` is false"

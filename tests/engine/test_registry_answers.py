@@ -102,6 +102,14 @@ def test_what_does_not_fit_its_name_is_a_no_that_says_so(
     assert said in str(answer.problem)
 
 
+def test_an_image_made_from_ours_only_has_its_labels(make_registry: MakeRegistry) -> None:
+    server = make_registry()
+    put_image(server, NAME, labels=OURS, step="RUN pip install more")
+    answer = ask(server.host)
+    assert answer.answer is Answer.NO
+    assert "made from an image of that name" in str(answer.problem)
+
+
 def test_azure_mls_own_image_is_believed_by_option(make_registry: MakeRegistry) -> None:
     server = make_registry()
     put_image(server, NAME, variables=("AZUREML_ENVIRONMENT_IMAGE=True",))

@@ -161,14 +161,21 @@ def put_image(
     variables: tuple[str, ...] = (),
     platform: str = "linux/amd64",
     tag: str = "latest",
+    step: str | None = None,
 ) -> str:
-    """Put an image of one small layer into a registry, without an engine; returns the digest of its manifest."""
+    """Put an image of one small layer into a registry, without an engine; returns the digest of its manifest.
+
+    `step` is what made it last, by itself the instruction that gave it its labels.
+    """
     system, architecture = platform.split("/")
+    if step is None:
+        step = " ".join(["LABEL", *(f"{key}={value}" for key, value in (labels or {}).items())])
     layer = gzip.compress(b"\0" * 1024, mtime=0)
     config = {
         "os": system,
         "architecture": architecture,
         "config": {"Labels": labels or {}, "Env": list(variables)},
+        "history": [{"created_by": step}] if step else [],
         "rootfs": {"type": "layers", "diff_ids": [_digest(b"\0" * 1024)]},
     }
     data = json.dumps(config).encode()
