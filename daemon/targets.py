@@ -54,10 +54,11 @@ def find_targets(path: Path, flags: Mapping[str, Any], root: Path | None = None)
     place = root or _root_of(target, flags, paths)
     config = _load([place], flags, paths)
     watched = config.roots[0]
-    try:
-        relative = target.relative_to(watched.path).as_posix()
-    except ValueError:
-        raise NoEnvironment(f"{path} is not below {watched.path}", hint="choose another --root") from None
+    # Second, for a link to the root itself: a root is where its links lead.
+    found_at = next((at for at in (target, target.resolve()) if at.is_relative_to(watched.path)), None)
+    if found_at is None:
+        raise NoEnvironment(f"{path} is not below {watched.path}", hint="choose another --root")
+    relative = found_at.relative_to(watched.path).as_posix()
     rules = Rules(watched.ignore, watched.requirements_python)
     snapshot = look(watched.path, rules=rules)
     below = "" if relative == "." else relative

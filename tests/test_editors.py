@@ -5,21 +5,16 @@ import re
 import shlex
 import subprocess
 import tomllib
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import click
 import pytest
+from recipes import fences, tasks
 
 from envkiln.daemon.cli import envkiln
 from envkiln.daemon.template import Template
 
-TEXT = (Path(__file__).resolve().parent.parent / "docs" / "editors.md").read_text()
 GROUP = cast("click.Group", envkiln)
-
-
-def fences(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def parse(words: list[str]) -> None:
@@ -27,10 +22,6 @@ def parse(words: list[str]) -> None:
     found = GROUP.get_command(click.Context(GROUP), name)
     assert found is not None, name
     found.make_context(name, rest)
-
-
-def tasks() -> dict[str, Any]:
-    return {task["label"]: task for task in json.loads(fences("json")[0])["tasks"]}
 
 
 def shown() -> list[str]:

@@ -67,6 +67,13 @@ def test_a_file_its_directory_and_the_root_give_one_name(run: Run, root: Path) -
     assert next(iter(answers)).startswith("a (conda)\n")
 
 
+def test_a_link_to_a_root_is_the_root(run: Run, root: Path, tmp_path: Path) -> None:
+    _write(root / "a/env.yml", CONDA)
+    (tmp_path / "link").symlink_to("root")
+    assert run("name", tmp_path / "link", "--json") == run("name", root, "--json")
+    assert run("name", tmp_path / "link" / "a", "--json") == run("name", root / "a", "--json")
+
+
 def test_many_are_listed_by_id(run: Run, root: Path) -> None:
     for id_ in ("b", "a", "c/d"):
         _write(root / id_ / "env.yml", CONDA)

@@ -1,14 +1,12 @@
 """Completion in a real zsh and a real fish, which are installed where they are missing."""
 
-import fcntl
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from programs import provide
 from shells import PROMPT, Terminal, program, shell_on_terminal
 
 from envkiln.cache.index import Index
@@ -18,15 +16,8 @@ IDS = ("pytorch", "py-old", "my env", "team/a:b", "team/a:c")
 
 
 @pytest.fixture(scope="session")
-def _shells(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with (tmp_path_factory.getbasetemp().parent / "shells.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = [name for name in ("zsh", "fish") if shutil.which(name) is None]
-        if missing:
-            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-            for command in (["apt-get", "update"], install):
-                subprocess.run(command, env=environment, check=True)
+def _shells() -> None:
+    provide("zsh", "fish")
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +11,7 @@ import pytest
 from jeepney import HeaderFields, MessageType, new_error, new_method_return
 from jeepney.bus_messages import message_bus
 from jeepney.io.asyncio import DBusConnection, DBusRouter, Proxy, open_dbus_connection
+from programs import provide
 from receiving import Receiver, receiving
 from running import PATIENCE_S, World, until
 from values import SETTINGS
@@ -27,11 +25,7 @@ NAME = "org.freedesktop.Notifications"
 
 @pytest.fixture(scope="session", autouse=True)
 def _dbus() -> None:
-    if shutil.which("dbus-daemon") is None:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "--no-install-recommends", "dbus"]
-        for command in (["apt-get", "update"], install):
-            subprocess.run(command, env=environment, check=True)
+    provide("dbus-daemon", package="dbus")
 
 
 def notice(environment: str, kind: str = "ready", reason: str = "built in 2.0 s") -> Notice:

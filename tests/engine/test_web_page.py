@@ -1,8 +1,6 @@
 """The web page in a real browser, Debian's Chromium; pictures of it are kept in build/screenshots."""
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import msgspec
 import pytest
 from fake_service import FakeService, serving, tcp_listener
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from programs import provide
 from running import PATIENCE_S, Gate, World
 
 from envkiln.daemon.access import behind_token
@@ -35,11 +34,7 @@ expect.set_options(timeout=PATIENCE_S * 1000)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if shutil.which("chromium") is None:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
-        for command in (["apt-get", "update"], install):
-            subprocess.run(command, env=environment, check=True)
+    provide("chromium")
     PICTURES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)

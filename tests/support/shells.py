@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pyte
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """Far above what is needed, far below a hanging test."""
 PROMPT = "ready> "
 COLUMNS, ROWS = 100, 40
