@@ -32,7 +32,8 @@ STANDARD_NAMES: tuple[str, ...] = (AZUREML_V1_NAME, DOCKERFILE_NAME, *CONDA_NAME
 
 _PRECEDENCE = (Format.AZUREML_V1, Format.AZUREML_V2, Format.DOCKERFILE, Format.CONDA, Format.REQUIREMENTS)
 _V2_SCHEMA = "environment.schema.json"
-_MAY_BE = re.compile(rb"environment\.schema\.json|^[\s{\"']*(?:dependencies|conda_file)[\"']?\s*:", re.MULTILINE)
+# Not `\s`, which goes on over line ends: with thousands of empty lines, that takes the square of their number.
+_MAY_BE = re.compile(rb"environment\.schema\.json|^[ \t\r\f\v{\"']*(?:dependencies|conda_file)[\"']?\s*:", re.MULTILINE)
 _SURELY_MEANT = re.compile(rb"environment\.schema\.json|^(?:dependencies|conda_file):", re.MULTILINE)
 _MEANT_AS_V2 = re.compile(rb"environment\.schema\.json|^(?:conda_file|image|build):", re.MULTILINE)
 _HAS_DEPENDENCIES = re.compile(rb"^dependencies:", re.MULTILINE)

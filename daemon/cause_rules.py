@@ -64,8 +64,24 @@ RULES = (
         passing=True,
     ),
     _rule(
+        r"client with IP '?([\w.:]+)'? is not allowed access|is not allowed access.*firewall",
+        "the registry's firewall does not let this machine in: {0}",
+        "add the address to the registry's network rules, or build where it may be reached",
+    ),
+    _rule(
+        r"HTTP error 40[13] while getting https?://([\w.-]+\.blob\.core\.windows\.net)"
+        r"|([\w.-]+\.blob\.core\.windows\.net)\S*: (?:403|Forbidden)|Server failed to authenticate the request",
+        "the storage account refuses access: {0}",
+        "its SAS is not valid or has expired: renew it, and use the address with the new one",
+    ),
+    _rule(
+        r"\b(?:sh|bash): (?:line )?(?:\d+: )?(?:cannot open )?(=[\w.*]+): No such file",
+        "a version with < or > stands unquoted on a command line: {0}",
+        'quote it: conda install -y "pip<=20.1.1"',
+    ),
+    _rule(
         r"CondaHTTPError: HTTP (5\d\d|429|000) .*?(?:for url <([^>]+)>)?$|HTTP(?:Error| status)?:? (5\d\d|429)\b",
-        "a package server failed (HTTP {0})",
+        "a server failed (HTTP {0})",
         _NETWORK,
         passing=True,
     ),
@@ -99,7 +115,7 @@ RULES = (
         r"|IncompleteRead|TLS handshake timeout"
         r"|connection (?:refused|reset|timed out)|i/o timeout|network is unreachable|error sending request for url"
         r"|Failed to establish a new connection|Multi-download failed|SSLError|Could not connect to"
-        r"|received unexpected HTTP status: 5\d\d",
+        r"|received unexpected HTTP status: 5\d\d|unexpected EOF|Input/output error",
         "the network failed",
         _NETWORK,
         passing=True,
@@ -145,6 +161,16 @@ RULES = (
         "install it in an earlier step, or correct its name",
     ),
     _rule(
+        r"'([\w./-]+)' is not recognized as an internal or external command",
+        "the command {0} is not in the image",
+        "install it in an earlier step, or correct its name",
+    ),
+    _rule(
+        r"(?:/bin/)?(?:sh|bash): (?:line )?\d*:? ?(?:\d+: )?([\w./-]+): Permission denied",
+        "the command {0} may not be run",
+        "make it executable (chmod +x) in an earlier step, or before it is copied",
+    ),
+    _rule(
         r"pull access denied for ([^\s,]+)|manifest for ([^\s:]+\S*) not found|manifest unknown"
         r"|repository (\S+) not found"
         r"|(\S+): not found: manifest|failed to resolve source metadata for ([^\s]+): .*not found"
@@ -164,7 +190,8 @@ RULES = (
         listed=True,
     ),
     _rule(
-        r"nothing provides (?:requested )?(.+?)(?: needed by .*)?$",
+        r"nothing provides (?:requested )?(.+?)(?: needed by .*)?$"
+        r"|[├└]─ (\S+ [^ *]+)\S* does not exist \(perhaps a typo",
         "a package is in none of the channels: {0}",
         _CHANNELS,
     ),
@@ -193,7 +220,7 @@ RULES = (
     ),
     _rule(
         r"InvalidMatchSpec: (?:Invalid spec )?(.*)|InvalidVersionSpec: (.*)|InvalidSpec:? (.*)"
-        r"|invalid match ?spec:? ?(.*)|Invalid spec (.*)",
+        r"|invalid match ?spec:? ?(.*)|Invalid spec (.*)|CondaValueError: (could not parse '[^']*')",
         "a conda package specification is not valid: {0}",
         "write it as name=1.2 or name>=1,<2",
     ),
@@ -219,7 +246,8 @@ RULES = (
         passing=True,
     ),
     _rule(
-        r"User (?:for|name for) .*: *$|EOFError: EOF when reading a line|could not read Username",
+        r"User (?:for|name for) .*: *$|EOFError: EOF when reading a line|could not read Username"
+        r"|CredentialProvider\]DeviceFlow|use a web browser to open the page",
         "a package server asked for a user name",
         "the address of a private feed needs its credentials",
     ),
@@ -234,17 +262,22 @@ RULES = (
         "use a base image with MPI, or conda's mpi4py",
     ),
     _rule(
+        r"Failed (?:building wheel for|to build) horovod|horovod.*(?:failed|error)",
+        "horovod cannot be built: a compiler, CMake or a framework that it needs is missing",
+        "install these first (horovod's installation guide names them), or use a base image that has horovod",
+    ),
+    _rule(
         r"error: command '?(\S*(?:gcc|g\+\+|cc|clang)\S*?)'? failed|unable to execute '(gcc|g\+\+|cc)'"
         r"|error: subprocess-exited-with-error|Failed building wheel for (\S+)",
         "a package could not be compiled ({0})",
         "use a version that has a wheel, conda's build of it, or install a compiler in the base image",
     ),
     _rule(
-        r"ModuleNotFoundError: No module named '([^']+)'",
+        r"(?:ModuleNotFoundError|ImportError): No module named '?([\w.]+)'?",
         "the Python module {0} is missing",
         "add the package that has it, or a version that fits this Python",
     ),
-    _rule(r"UnicodeDecodeError", "a file is not UTF-8", "save it as UTF-8"),
+    _rule(r"UnicodeDecodeError|'utf-8' codec can't decode", "a file is not UTF-8", "save it as UTF-8"),
     _rule(
         r"No targets specified and no makefile found", "make finds no makefile", "check the directory that make runs in"
     ),
@@ -254,4 +287,9 @@ RULES = (
         "run apt-get update in the same step, and check the name",
     ),
     _rule(r"^E: (.+)", "apt-get failed: {0}", "run apt-get update in the same step; the log says more"),
+    _rule(
+        r"CondaEnvException: Pip failed|Pip subprocess error",
+        "pip could not install the packages",
+        "the log says more, above this message",
+    ),
 )

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from envkiln.cache.definition import Format
@@ -170,3 +172,11 @@ def test_a_conda_file_that_a_v2_environment_names_is_noted() -> None:
     tree = RecordingTree(MemoryTree({"e.yml": b"name: a\nimage: b\nconda_file: c/env.yml\n", "c/env.yml": CONDA}))
     read_definition(tree, "e.yml")
     assert tree.files == {"e.yml", "c/env.yml"}
+
+
+def test_a_megabyte_of_empty_lines_is_told_apart_at_once() -> None:
+    """Minutes, if the time grew with the square of the lines."""
+    started = time.monotonic()
+    assert sniff("notes.yml", b"\n" * 1_000_000) is None
+    assert sniff("notes.yml", b" {\r\n" * 250_000) is None
+    assert time.monotonic() - started < 20

@@ -37,10 +37,10 @@ CASES = [
     ),
     (
         "CondaHTTPError: HTTP 503 SERVICE UNAVAILABLE for url <https://conda.anaconda.org/x/noarch/repodata.json>",
-        "a package server failed (HTTP 503)",
+        "a server failed (HTTP 503)",
         True,
     ),
-    ("CondaHTTPError: HTTP 000 CONNECTION FAILED for url <https://x/y>", "a package server failed (HTTP 000)", True),
+    ("CondaHTTPError: HTTP 000 CONNECTION FAILED for url <https://x/y>", "a server failed (HTTP 000)", True),
     ("UnavailableInvalidChannel: HTTP 404 NOT FOUND for channel nosuch", "a channel does not exist", False),
     ("curl: (6) Could not resolve host: repo.example", "a name could not be resolved", True),
     (
