@@ -8,8 +8,10 @@ from envkiln.daemon.causes import explain_failure
 CATALOGUE = [
     (
         34,
-        'failed to do request: Head "https://team.azurecr.io/v2/azureml/x/manifests/latest": dial tcp 10.0.0.4:443: '
-        "i/o timeout",
+        (
+            'failed to do request: Head "https://team.azurecr.io/v2/azureml/x/manifests/latest": dial tcp 10.0.0.4:443'
+            ": i/o timeout"
+        ),
         "the network failed",
         True,
     ),
@@ -27,8 +29,10 @@ CATALOGUE = [
     ),
     (
         36,
-        "Error response from daemon: pull access denied for team.azurecr.io/base, repository does not exist or may "
-        "require 'docker login': denied: requested access to the resource is denied",
+        (
+            "Error response from daemon: pull access denied for team.azurecr.io/base, repository does not exist or may "
+            "require 'docker login': denied: requested access to the resource is denied"
+        ),
         "the base image cannot be pulled: team.azurecr.io/base",
         False,
     ),
@@ -58,8 +62,10 @@ CATALOGUE = [
     (42, "socket.timeout: The read operation timed out\npip subprocess error: Read timed out.", "took too long", True),
     (
         43,
-        "Solving environment: ...working... Killed\nThe command '/bin/sh -c conda env create' returned a non-zero "
-        "code: 137",
+        (
+            "Solving environment: ...working... Killed\nThe command '/bin/sh -c conda env create' returned a non-zero "
+            "code: 137"
+        ),
         "for lack of memory",
         True,
     ),
@@ -86,8 +92,10 @@ CATALOGUE = [
     (47, "error: Cannot compile MPI programs. Check your configuration!!!", "mpi4py cannot be built", False),
     (
         48,
-        "Looking in indexes: https://pkgs.dev.azure.com/team/_packaging/feed/pypi/simple/\n"
-        "User for pkgs.dev.azure.com: ERROR: Exception:\nEOFError: EOF when reading a line",
+        (
+            "Looking in indexes: https://pkgs.dev.azure.com/team/_packaging/feed/pypi/simple/\n"
+            "User for pkgs.dev.azure.com: ERROR: Exception:\nEOFError: EOF when reading a line"
+        ),
         "asked for a user name",
         False,
     ),
@@ -112,8 +120,10 @@ CATALOGUE = [
     (51, "/bin/sh: 1: conda: not found", "the base image has no conda", False),
     (
         52,
-        "ERROR: Ignored the following versions that require a different python version: 2.0 Requires-Python >=3.9\n"
-        "ERROR: Package 'scipy' requires a different Python: 3.7.1 not in '>=3.9'",
+        (
+            "ERROR: Ignored the following versions that require a different python version: 2.0 Requires-Python >=3.9\n"
+            "ERROR: Package 'scipy' requires a different Python: 3.7.1 not in '>=3.9'"
+        ),
         "a package does not support this Python version",
         False,
     ),
@@ -128,8 +138,10 @@ CATALOGUE = [
     (55, "Pip subprocess error:\nsomething new\n\nCondaEnvException: Pip failed", "pip could not install", False),
     (
         56,
-        "ERROR: Cannot uninstall 'PyYAML'. It is a distutils installed project and thus we cannot accurately determine "
-        "which files belong to it",
+        (
+            "ERROR: Cannot uninstall 'PyYAML'. It is a distutils installed project and thus we cannot accurately "
+            "determine which files belong to it"
+        ),
         "pip cannot replace PyYAML",
         False,
     ),
@@ -149,8 +161,10 @@ CATALOGUE = [
     (60, "make: *** No targets specified and no makefile found.  Stop.", "make finds no makefile", False),
     (
         61,
-        "COPY failed: file not found in build context or excluded by .dockerignore: stat requirements.txt: file does "
-        "not exist",
+        (
+            "COPY failed: file not found in build context or excluded by .dockerignore: stat requirements.txt: file "
+            "does not exist"
+        ),
         "a file to copy is not in the build context: requirements.txt",
         False,
     ),
