@@ -11,7 +11,7 @@ from envkiln.cache.index import Index
 from envkiln.daemon.config import Config
 from envkiln.daemon.inventory import Inventory, take_inventory
 from envkiln.daemon.messages import CleanUpView, ImageVerdict
-from envkiln.daemon.needs import Remembered, merged_uses, protected_by
+from envkiln.daemon.needs import Remembered, busy_names, merged_uses, protected_by
 from envkiln.daemon.parts import Parts
 from envkiln.daemon.paths import Paths
 from envkiln.daemon.pins import PinsUnreadable, read_pins
@@ -176,8 +176,10 @@ class CleanUp:
     def _objection(self, image: HeldImage) -> str | None:
         # In the sweep's thread: the state is one frozen value, and this is the newest.
         state = self._parts.loop.state
-        if image.name in state.builds or image.name in state.setting.values():
-            return "is being built"
+        if image.name in busy_names(state):
+            return "is being built, tagged or pushed"
+        if image.name in state.registered:
+            return "is a registered version"
         ids = state.wanted.get(image.name)
         if ids and image.address in image.references:
             return f"{min(ids)} needs it"

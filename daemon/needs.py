@@ -31,6 +31,12 @@ def needed_names(state: State, remembered: Remembered) -> dict[str, str]:
     return needed
 
 
+def busy_names(state: State) -> frozenset[str]:
+    """Return the image names that are being built, waited for, tagged or pushed."""
+    pushing = (name for name, push in state.pushes.items() if push.pushing)
+    return frozenset({*state.builds, *state.queue, *state.setting.values(), *pushing})
+
+
 def left_behind(before: State, after: State) -> Iterator[tuple[str, str]]:
     """Yield (image name, environment) of every image that a step has made an earlier one of its environment."""
     for id_ in sorted(after.changed):
@@ -83,7 +89,7 @@ def protected_by(
     views = remembered.views.values()
     return Protected(
         needed=needed_names(state, remembered),
-        building=frozenset({*state.builds, *state.queue, *state.setting.values()}),
+        busy=busy_names(state),
         registered=registered,
         pinned=pinned,
         containers=inventory.containers,

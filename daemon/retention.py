@@ -60,13 +60,14 @@ class Retention:
 class Protected:
     """What must stay. `needed` has the environments whose file asks for a name now or whose last good image it is.
 
-    `ours` are the tags that envkiln may take away, `claimed` those of them that an environment has. `registered` is
-    None when the registered versions cannot be read, `blind` says why nothing can be known at all: then all stays.
-    `shared` are the layers of images that are not ours; `containers` are the ids of images that containers use.
+    `busy` are the names that somebody works at just now, `ours` the tags that envkiln may take away, `claimed` those of
+    them that an environment has. `registered` is None when the registered versions cannot be read; `blind` says why
+    nothing can be known at all, and then all stays. `shared` are the layers of images that are not ours; `containers`
+    are the ids of images that containers use.
     """
 
     needed: Mapping[str, str] = field(default_factory=dict)
-    building: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
     registered: frozenset[str] | None = frozenset()
     pinned: tuple[str, ...] = ()
     containers: frozenset[str] = frozenset()
@@ -142,8 +143,8 @@ def protection(image: HeldImage, protected: Protected, newest: Mapping[str, Held
         return protected.blind
     if image.id in protected.containers:
         return "a container uses it"
-    if image.name in protected.building:
-        return "is being built"
+    if image.name in protected.busy:
+        return "is being built, tagged or pushed"
     if image.references:
         return _protection_by_name(image, protected) or _protection_by_tags(image, protected, now)
     return _protection_untagged(image, protected, newest, now)

@@ -95,5 +95,5 @@ def test_what_waits_for_a_build_or_a_tag_stays() -> None:
     inventory = Inventory((), frozenset(), frozenset())
     for state in (queued, ready("a")):
         found = protected_by(state, Remembered(), inventory, registered=None, pinned=(), blind="why")
-        assert found.building == {name}
+        assert found.busy == {name}
         assert (found.registered, found.blind) == (None, "why")

@@ -51,7 +51,7 @@ ALIASED = replace(IMAGE, references=IMAGE.references | {"train:latest"})
     ("image", "protected", "why"),
     [
         (IMAGE, Protected(needed={IMAGE.name: "train"}), "train needs it"),
-        (IMAGE, Protected(building=frozenset({IMAGE.name})), "is being built"),
+        (IMAGE, Protected(busy=frozenset({IMAGE.name})), "is being built, tagged or pushed"),
         (IMAGE, Protected(registered=frozenset({IMAGE.name})), "is a registered version"),
         (IMAGE, Protected(registered=None), "the registered versions cannot be read"),
         (IMAGE, Protected(containers=frozenset({IMAGE.id})), "a container uses it"),
@@ -227,7 +227,7 @@ def test_whatever_is_planned(images: list[HeldImage], protected: Protected, poli
     assert all(verdict.reason for verdict in (*result.going, *result.staying))
     for image in (verdict.image for verdict in result.going):
         assert image.id not in protected.containers
-        assert image.name not in protected.building
+        assert image.name not in protected.busy
         assert protected.registered is not None
         if image.references:
             assert image.name not in {*protected.needed, *protected.registered}
