@@ -1,5 +1,6 @@
 """Building a registered version: at once (`build_local`), or in the background (`build`) (FACTS §2.7)."""
 
+import shutil
 import tempfile
 import threading
 from pathlib import Path
@@ -8,7 +9,7 @@ from envkiln.cache.dockerfile import Dialect
 from envkiln.cache.errors import EnvkilnError
 from envkiln.cache.registered_version import RegisteredVersion
 from envkiln.cache.setup_content import setup_content
-from envkiln.cache.setup_names import SETUP, SPECIFICATION
+from envkiln.cache.setup_names import EXTRA_FILES, SETUP, SPECIFICATION
 from envkiln.daemon.sdk_conda_build import ensure_conda_environment
 from envkiln.daemon.sdk_errors import UserErrorException, translated
 from envkiln.daemon.sdk_image import ensure_image, push_image
@@ -38,7 +39,14 @@ def build_here(workspace: Workspace, version: RegisteredVersion, *, use_docker: 
             message = f"{version.reference} has no conda environment: userManagedDependencies is true"
             raise UserErrorException(message, hint="build its image, with useDocker=True")
         else:
+            _lay_beside(directory / SETUP)
             ensure_conda_environment(identity.conda_environment, directory / SETUP / SPECIFICATION, print)
+
+
+def _lay_beside(setup: Path) -> None:
+    """Lay the local files of the pip part where the specification refers to them, as the Dockerfile does."""
+    if (setup / EXTRA_FILES).is_dir():
+        shutil.copytree(setup / EXTRA_FILES, setup, dirs_exist_ok=True)
 
 
 class ImageBuildDetails:

@@ -16,7 +16,7 @@ from envkiln.daemon.builders import BuilderSettings, choose_builder
 from envkiln.daemon.client import Client
 from envkiln.daemon.config import EnvironmentSettings
 from envkiln.daemon.engine import Engine
-from envkiln.daemon.events import BuildEnded, Ending, RegistryImage, SetAlias
+from envkiln.daemon.events import BuildEnded, Ending, Problem, RegistryImage, SetAlias
 from envkiln.daemon.hands import set_alias
 from envkiln.daemon.labels import labels_for
 from envkiln.daemon.logs import LogFiles
@@ -117,13 +117,10 @@ async def _obtain(
 def _judge(ended: BuildEnded, log: Path) -> None:
     if ended.ending in (Ending.BUILT, Ending.FOUND):
         return
-    problem = ended.problem
-    hints = [redact(problem.message), problem.hint or ""] if problem else []
-    hints += [f"log: {log}"] if log.exists() else []
+    problem = ended.problem or Problem("the build was stopped")
+    hints = (redact(problem.message), problem.hint, f"log: {log}" if log.exists() else None)
     message = "Building environment failed with exit code: 1"
-    raise BuildFailedException(
-        message, hint="\n".join(filter(None, hints)), **({"turn": problem.turn} if problem else {})
-    )
+    raise BuildFailedException(message, hint="\n".join(filter(None, hints)), turn=problem.turn)
 
 
 def push_image(workspace: Workspace, version: RegisteredVersion, say: Say) -> None:

@@ -28,6 +28,8 @@ from envkiln.daemon.sdk_workspace import Workspace
 from envkiln.daemon.workspace import UnknownVersion
 
 LATEST = "latest"
+_STORED = "envkiln:"
+"""Before the reference of a version, in the location of a build context: its files are in the workspace."""
 
 
 def register(workspace: Workspace, plain: Mapping[str, Any]) -> RegisteredVersion:
@@ -116,7 +118,7 @@ def _described(definition: EnvironmentDefinition, version: RegisteredVersion) ->
     docker: dict[str, Any] = {}
     if definition.context is not None:
         context = definition.context
-        docker["buildContext"] = {"location": version.reference, "dockerfilePath": context.dockerfile}
+        docker["buildContext"] = {"location": f"{_STORED}{version.reference}", "dockerfilePath": context.dockerfile}
     elif definition.base_dockerfile is not None:
         docker["baseDockerfile"] = definition.base_dockerfile
     elif version.base_image is not None:
@@ -129,7 +131,7 @@ def _tree(workspace: Workspace, plain: Mapping[str, Any]) -> tuple[SourceTree, s
     docker = dict(plain["docker"])
     context = docker.get("buildContext")
     if context is not None:
-        return DiskTree(_directory(context), DigestCache()), str(context.get("dockerfilePath") or "Dockerfile")
+        return _context(workspace, context)
     python = dict(plain["python"])
     conda = python.pop("condaDependencies", None)
     files: dict[str, bytes] = {}
@@ -153,15 +155,20 @@ def _without_tokens(plain: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**section, "githubPackages": hidden}
 
 
-def _directory(context: Mapping[str, Any]) -> Path:
-    """Return the directory of a build context."""
-    url = urlsplit(str(context.get("location") or ""))
+def _context(workspace: Workspace, context: Mapping[str, Any]) -> tuple[SourceTree, str]:
+    """Return the files of a build context, in a directory of this machine or registered before, and its Dockerfile."""
+    location = str(context.get("location") or "")
+    if location.startswith(_STORED):
+        name, _, number = location.removeprefix(_STORED).rpartition(":")
+        version = find(workspace, name, number)
+        return tree_of(workspace, version), version.main
+    url = urlsplit(location)
     if url.scheme != "file":
         raise UserErrorException(
-            f"the build context is remote ({context.get('location')}): envkiln builds local contexts only",
+            f"the build context is remote ({location}): envkiln builds local contexts only",
             hint="make it with DockerBuildContext.from_local_directory",
         )
-    return Path(unquote(url.path))
+    return DiskTree(Path(unquote(url.path)), DigestCache()), str(context.get("dockerfilePath") or "Dockerfile")
 
 
 def _number(version: str | None) -> int | None:

@@ -160,6 +160,10 @@ def test_every_kind_of_environment_is_registered_and_found_again(ws: Workspace) 
     assert len(images) == len(kinds)
     Path("context/deep/data.txt").write_text("other", encoding="utf-8")
     assert kinds["context"].register(ws).version == "2"
+    copied = Environment.get(ws, "context", version="1").clone("copied").register(ws)
+    assert (
+        copied.get_image_details(ws).repository == Environment.get(ws, "context", "1").get_image_details(ws).repository
+    )
 
 
 def test_a_build_context_elsewhere_is_refused(ws: Workspace) -> None:

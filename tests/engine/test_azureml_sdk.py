@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -212,30 +213,64 @@ def test_a_build_that_fails_says_why(script: Script) -> None:
     assert "\nlog: /" in out
 
 
+def write_wheel(directory: Path, value: str) -> str:
+    """Write a wheel with a module `private` that has the value; return its name."""
+    name = "private-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(directory / name, "w") as wheel:
+        wheel.writestr("private.py", f"VALUE = {value!r}\n")
+        wheel.writestr("private-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: private\nVersion: 1.0\n")
+        kind = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        wheel.writestr("private-1.0.dist-info/WHEEL", kind)
+        wheel.writestr("private-1.0.dist-info/RECORD", "")
+    return name
+
+
+WITH_WHEEL = """
+from envkiln.daemon.azureml_sdk import Environment, Workspace
+ws = Workspace.from_config()
+env = Environment.from_conda_specification('{name}', 'env.yml')
+url = Environment.add_private_pip_wheel(ws, '{wheel}', exist_ok=True)
+env.docker.base_image = '{base}'
+env.python.conda_dependencies.add_pip_package(url)
+env.register(ws)
+env.build_local(ws, useDocker={docker})
+"""
+
+
 def test_a_conda_environment_is_made_without_conda(script: Script, testbed: Any) -> None:
     text = script.world.conda(testbed.channel, f"python={testbed.python}", "six=1.16.0", "pip")
     text += f"  - pip:\n    - --index-url {testbed.pip_index}\n    - idna\n"
     (script.directory / "env.yml").write_text(text, encoding="utf-8")
-    page = PAGE.format(name=script.world.mark, docker=False, push=False)
+    wheel = write_wheel(script.directory, "of the wheel")
+    program = WITH_WHEEL.format(name=script.world.mark, wheel=wheel, base=testbed.base_image, docker=False)
     # Only py-rattler can make it: no conda is on the path.
     alone = {"PATH": "/usr/bin:/bin", "CONDA_EXE": "", "RATTLER_CACHE_DIR": str(script.world.directory / "cache")}
-    first = script.run(page, alone)
+    first = script.run(program, alone)
     prefix = Path(first[1].rpartition(" ")[2])
     assert first[1] == f"Materialized conda environment not found on target: {prefix}"
     assert prefix.parent == script.world.directory / ".azureml" / "envs"
 
-    def versions() -> list[str]:
-        asked = "import six, idna, sys; print(six.__version__, idna.__name__, sys.prefix)"
+    def said() -> list[str]:
+        asked = "import six, idna, private, sys; print(six.__version__, idna.__name__, private.VALUE, sys.prefix)"
         return subprocess.check_output([str(prefix / "bin" / "python"), "-c", asked], text=True).split()
 
-    assert versions() == ["1.16.0", "idna", str(prefix)]
-    assert script.run(page, alone)[1:] == [f"Materialized conda environment found on target: {prefix}"]
+    expected = ["1.16.0", "idna", "of", "the", "wheel", str(prefix)]
+    assert said() == expected
+    assert script.run(program, alone)[1:] == [f"Materialized conda environment found on target: {prefix}"]
 
     # One that was being made when its maker was killed.
     (prefix.parent / f".{prefix.name}.unfinished").touch()
     (prefix / "bin" / "python").unlink()
-    assert script.run(page, alone)[1] == first[1]
-    assert versions() == ["1.16.0", "idna", str(prefix)]
+    assert script.run(program, alone)[1] == first[1]
+    assert said() == expected
+
+
+def test_a_private_wheel_is_in_the_image(script: Script, testbed: Any, shell: Callable[[str, str], str]) -> None:
+    text = script.world.conda(testbed.channel, f"python={testbed.python}", "pip")
+    (script.directory / "env.yml").write_text(text, encoding="utf-8")
+    wheel = write_wheel(script.directory, "of the wheel")
+    script.run(WITH_WHEEL.format(name=script.world.mark, wheel=wheel, base=testbed.base_image, docker=True))
+    assert shell(f"{script.world.mark}:1", "python -c 'import private; print(private.VALUE)'").strip() == "of the wheel"
 
 
 def test_a_specification_that_cannot_be_solved_says_why(script: Script, testbed: Any) -> None:
