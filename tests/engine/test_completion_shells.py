@@ -63,7 +63,7 @@ def fish(_shells: None, environ: dict[str, str], tmp_path: Path) -> Iterator[Ter
 
 
 def test_zsh_completes_a_command_an_id_and_an_option(zsh: Terminal) -> None:
-    zsh.completes("envkiln sh", "envkiln shell ")
+    zsh.completes("envkiln shel", "envkiln shell ")
     zsh.completes("pyt", "envkiln shell pytorch ")
     zsh.completes("--last", "envkiln shell pytorch --last-good ")
     zsh.means("shell", "pytorch", "--last-good")
