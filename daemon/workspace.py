@@ -6,7 +6,6 @@ a disk that is not mounted or a clone that is not made.
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import time
@@ -16,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from envkiln.cache.errors import DefinitionError, EnvkilnError, Turn
-from envkiln.cache.registered_version import RegisteredVersion, StoredFile, VersionError, checked_name
-from envkiln.cache.registration import Registration, latest, register_as
+from envkiln.cache.errors import DefinitionError
+from envkiln.cache.registered_version import RegisteredVersion, StoredFile, checked_name
+from envkiln.cache.registration import Change, Registration, latest, register_as
 from envkiln.cache.source import SourceTree
 from envkiln.cache.stored_definition import Candidate, Naming, Restless, candidate_of
 from envkiln.cache.version_file import decode_version, encode_version
@@ -26,21 +25,12 @@ from envkiln.cache.yaml_text import MAX_BYTES
 from envkiln.daemon.config import Config
 from envkiln.daemon.disk_tree import Fingerprint, fingerprint
 from envkiln.daemon.errors import UnknownEnvironment
-from envkiln.daemon.whole_file import TEMPORARY, replacing, write_whole
+from envkiln.daemon.whole_file import TEMPORARY, write_whole
+from envkiln.daemon.workspace_files import WorkspaceError, WorkspaceFiles, remove_left, trouble
 
 MARK = "envkiln-workspace.json"
 _VERSIONS = "versions"
-_FILES = "files"
 _LAYOUT = {"envkiln_workspace": 1}
-LARGEST_FILE = 50_000_000
-"""Bytes of one file of a version: what git hosts take without complaint."""
-_CHUNK = 1 << 20
-
-
-class WorkspaceError(EnvkilnError):
-    """A workspace that cannot be read or written at the moment, or is not there."""
-
-    turn = Turn.SURROUNDINGS
 
 
 class UnknownVersion(UnknownEnvironment):
@@ -64,6 +54,7 @@ class Workspace:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._files = WorkspaceFiles(path / "files")
         self._known: dict[str, tuple[Fingerprint, RegisteredVersion]] = {}
 
     @classmethod
@@ -75,7 +66,7 @@ class Workspace:
                 write_whole(path / ".gitignore", f"{TEMPORARY}*\n".encode())
                 write_whole(path / MARK, (json.dumps(_LAYOUT) + "\n").encode())
         except OSError as error:
-            raise _trouble(path, error) from error
+            raise trouble(path, error) from error
         return cls(path)
 
     def read(self) -> Contents:
@@ -93,7 +84,7 @@ class Workspace:
                 except DefinitionError as error:
                     problems.append(error)
         except OSError as error:
-            raise _trouble(self.path, error) from error
+            raise trouble(self.path, error) from error
         return Contents(tuple(sorted(versions)), tuple(problems))
 
     def versions(self) -> tuple[RegisteredVersion, ...]:
@@ -130,12 +121,11 @@ class Workspace:
         """
         self._judge_mark()
         candidate = candidate_of(tree, file, naming, name=name, description=description)
-        for stored in candidate.version.files:
-            if stored.sha256 is not None:
-                self._store(tree, candidate, stored)
         with self.locked():
             known = self._of_name(candidate.version.name)
             registration = register_as(candidate.version, known, number=number)
+            if registration.change is Change.REGISTERED:
+                self._store(tree, candidate)
             if registration.version not in known:
                 self._write(registration.version)
         return registration
@@ -151,17 +141,7 @@ class Workspace:
 
     def open_file(self, sha256: str) -> BinaryIO:
         """Return the open file whose bytes have this SHA-256 (hex); raises WorkspaceError where it has others."""
-        path = self.path / _FILES / sha256
-        try:
-            stream = path.open("rb")
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-            stream.seek(0)
-        except OSError as error:
-            raise _trouble(path, error) from error
-        if found != sha256:
-            stream.close()
-            raise WorkspaceError(f"{path} is damaged", hint="take it back from git, or fetch it: is it in Git LFS?")
-        return stream
+        return self._files.open(sha256)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -170,7 +150,7 @@ class Workspace:
         try:
             descriptor = os.open(self.path / MARK, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise _trouble(self.path, error) from error
+            raise trouble(self.path, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -182,31 +162,23 @@ class Workspace:
         path = self.path / _VERSIONS / version.name / f"{version.version}.yml"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            for left in path.parent.glob(f"{TEMPORARY}*"):  # of a process that was killed: the lock is ours
-                left.unlink(missing_ok=True)
+            remove_left(path.parent)
             write_whole(path, data)
         except OSError as error:
-            raise _trouble(path, error) from error
+            raise trouble(path, error) from error
 
-    def _store(self, tree: SourceTree, candidate: Candidate, stored: StoredFile) -> None:
-        """Copy the bytes of a file; a file that nobody refers to, after an interruption, does no harm."""
-        digest, size = hashlib.sha256(), 0
-        path = self.path / _FILES / str(stored.sha256)
-        if path.exists():
-            return
+    def _store(self, tree: SourceTree, candidate: Candidate) -> None:
+        """Copy the bytes that do not fit into the version's text; bytes that nobody refers to do no harm."""
+        for stored in candidate.version.files:
+            if stored.sha256 is not None:
+                with self._source(tree, candidate, stored) as stream:
+                    self._files.store(stored, stream)
+
+    def _source(self, tree: SourceTree, candidate: Candidate, stored: StoredFile) -> BinaryIO:
         try:
-            path.parent.mkdir(exist_ok=True)
-            with replacing(path) as stream, tree.open(candidate.collected.source_of(stored)) as source:
-                while chunk := source.read(_CHUNK):
-                    size += len(chunk)
-                    if size > LARGEST_FILE:
-                        raise _too_large(stored.path)
-                    digest.update(chunk)
-                    stream.write(chunk)
-                if digest.hexdigest() != stored.sha256:
-                    raise Restless(f"{stored.path} changed while it was read", hint="register it again")
-        except OSError as error:
-            raise _trouble(path, error) from error
+            return tree.open(candidate.collected.source_of(stored))
+        except OSError:
+            raise Restless(f"{stored.path} changed while it was read", hint="register it again") from None
 
     def _of_name(self, name: str) -> list[RegisteredVersion]:
         """Return the versions of a name, sorted; raises DefinitionError for a damaged one."""
@@ -215,7 +187,7 @@ class Workspace:
             files = list(_files_in(self.path / _VERSIONS / name, f"{_VERSIONS}/{name}"))
             return sorted(map(self._decoded, files))
         except OSError as error:
-            raise _trouble(self.path, error) from error
+            raise trouble(self.path, error) from error
 
     def _judge_mark(self) -> None:
         try:
@@ -226,7 +198,7 @@ class Workspace:
                 hint="mount or check out the directory, or make one with `envkiln register --create`",
             ) from None
         except OSError as error:
-            raise _trouble(self.path, error) from error
+            raise trouble(self.path, error) from error
         except ValueError:
             layout = None
         if layout != _LAYOUT:
@@ -291,17 +263,3 @@ def _unknown(name: str, number: int | None, known: Sequence[RegisteredVersion]) 
     if number is None:
         return UnknownVersion(f"every version of {name} is archived", hint=f"name one: {name}:{known[-1].version}")
     return UnknownVersion(f"{name} has no version {number}", hint=f"there are (the last ones): {numbers}")
-
-
-def _too_large(path: str) -> VersionError:
-    return VersionError(
-        f"{path} has more than {LARGEST_FILE} bytes, too many for a workspace",
-        hint="leave it out with .dockerignore, or let the Dockerfile fetch it",
-    )
-
-
-def _trouble(path: Path, error: OSError) -> WorkspaceError:
-    return WorkspaceError(
-        f"the workspace cannot be used at {path}: {error.strerror or error}",
-        hint="is the directory mounted, complete and yours to use?",
-    )

@@ -7,7 +7,8 @@ from pathlib import Path
 from envkiln.cache.registered_version import RegisteredVersion
 from envkiln.daemon.events import Event, Registered
 from envkiln.daemon.version_views import tag_of
-from envkiln.daemon.workspace import Contents, Workspace, WorkspaceError
+from envkiln.daemon.workspace import Contents, Workspace
+from envkiln.daemon.workspace_files import WorkspaceError
 
 
 class WorkspaceWatch:

@@ -6,7 +6,8 @@ import pytest
 from versions import IMAGE, OTHER_IMAGE, version, workspace_of
 
 from envkiln.daemon.config import Config, load_config
-from envkiln.daemon.workspace import MARK, Workspace, WorkspaceError, registered_images
+from envkiln.daemon.workspace import MARK, Workspace, registered_images
+from envkiln.daemon.workspace_files import WorkspaceError
 
 
 def config_with(workspace: Path | None) -> Config:

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from running import until
 from versions import version, workspace_of
 
 from envkiln.cache.definition import ImageReference
@@ -18,9 +18,10 @@ from envkiln.cache.registration import Change, Registration
 from envkiln.cache.source import MemoryTree
 from envkiln.cache.stored_definition import Naming, read_version
 from envkiln.cache.stored_tree import StoredTree
-from envkiln.daemon import workspace as module
+from envkiln.daemon import workspace_files as module
 from envkiln.daemon.disk_tree import DigestCache, DiskTree
-from envkiln.daemon.workspace import UnknownVersion, Workspace, WorkspaceError
+from envkiln.daemon.workspace import UnknownVersion, Workspace
+from envkiln.daemon.workspace_files import WorkspaceError
 
 NAMING = Naming(ImageReference("base", "1", "sha256:" + "1" * 64))
 WRITER = """
@@ -82,11 +83,9 @@ def test_many_writers_at_once_give_every_definition_a_number_of_its_own(tmp_path
 def test_a_writer_that_is_killed_leaves_whole_versions_and_no_lock(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path)
     writer = subprocess.Popen([sys.executable, "-P", "-c", WRITER, str(tmp_path)])
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "versions" / "a" / "5.yml").exists():
-        assert time.monotonic() < deadline
-        assert writer.poll() is None
-        os.sched_yield()
+    fifth = tmp_path / "versions" / "a" / "5.yml"
+    until(lambda: fifth.exists() or writer.poll() is not None, "five versions", limit_s=120)
+    assert fifth.exists()
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     contents = workspace.read()
@@ -127,6 +126,17 @@ def test_a_damaged_file_is_noticed_when_it_is_used(tmp_path: Path) -> None:
     kept.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(WorkspaceError, match="is damaged"):
         StoredTree(version.files, workspace.open_file).read("data")
+
+
+def test_registering_again_mends_a_damaged_file_and_sweeps_what_a_killed_writer_left(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path)
+    files = {"Dockerfile": b"FROM base:1\n", "data": b"\0"}
+    workspace.register(MemoryTree(files), "Dockerfile", NAMING, name="c")
+    (kept,) = (tmp_path / "files").iterdir()
+    kept.write_bytes(b"damaged")
+    (tmp_path / "files" / ".envkiln-1-2").write_text("half")
+    workspace.register(MemoryTree({**files, "more": b""}), "Dockerfile", NAMING, name="c")
+    assert [path.read_bytes() for path in (tmp_path / "files").iterdir()] == [b"\0"]
 
 
 def test_a_description_with_a_credential_is_refused(tmp_path: Path) -> None:
