@@ -194,9 +194,11 @@ class Service:
         return sum(watched.watcher.watches for watched in self._parts.roots.all if watched.watcher)
 
     def _problems(self) -> tuple[str, ...]:
-        records = self._parts.records
+        records, file = self._parts.records, self._paths.config_file
+        unwatched = () if self._parts.roots.all else (f"no directory is watched: set `roots` in {file}, then reload",)
         return (
             *((records.problem,) if records.problem else ()),
+            *unwatched,
             *self._workspace.problems,
             *self._reloader.problems,
             *self._housekeeper.problems,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from envkiln.cache.errors import EnvkilnError, Turn
 from envkiln.daemon.client import Client, ServiceDown
-from envkiln.daemon.paths import SYSTEM, paths_from
+from envkiln.daemon.config import load_config, read_file
+from envkiln.daemon.paths import SYSTEM, Paths, paths_from
 from envkiln.daemon.systemctl import Systemctl, run_program
+from envkiln.daemon.text import one_line
 from envkiln.daemon.unit_files import SERVICE, SOCKET, UnitFile, Whose, is_ours, rendered, unit_files
 
 Say = Callable[[str], None]
@@ -39,13 +41,15 @@ def wanted_texts(whose: Whose, environ: Mapping[str, str], program: Sequence[str
 def install(whose: Whose, environ: Mapping[str, str], say: Say) -> None:
     """Write the units, enable and start them; `say` gets a line for everything that was done.
 
-    Raises NotInstalled when a file of somebody else or a service without systemd is in the way, SystemdRefused when
-    systemd does not do its part.
+    Raises ConfigError where the service could not start for one, NotInstalled when a file of somebody else or a service
+    without systemd is in the way, SystemdRefused when systemd does not do its part.
     """
+    paths = paths_from({**environ, **SYSTEM} if whose is Whose.SYSTEM else environ)
+    _check_configuration(paths, environ)
     systemctl = Systemctl(whose)
     texts = wanted_texts(whose, environ, program_words())
     changed = [file for file, text in texts.items() if _current(file) != text]
-    _refuse_what_is_in_the_way(whose, environ, systemctl, changed)
+    _refuse_what_is_in_the_way(paths, systemctl, changed)
     for file in changed:
         _write(file.path, texts[file])
         say(f"written: {file.path}")
@@ -69,6 +73,8 @@ def install(whose: Whose, environ: Mapping[str, str], say: Say) -> None:
         say("started")
     elif not changed:
         say("nothing to do: it is installed and runs")
+    for problem in Client(paths.socket, warn=lambda _: None).service()["problems"]:
+        say(one_line(problem))
 
 
 def uninstall(whose: Whose, environ: Mapping[str, str], say: Say) -> None:
@@ -103,12 +109,15 @@ def outdated(whose: Whose, environ: Mapping[str, str]) -> list[str]:
     return [str(file.path) for file, text in texts.items() if _current(file) not in (None, text)]
 
 
-def _refuse_what_is_in_the_way(
-    whose: Whose, environ: Mapping[str, str], systemctl: Systemctl, changed: Sequence[UnitFile]
-) -> None:
+def _check_configuration(paths: Paths, environ: Mapping[str, str]) -> None:
+    # The variables of a shell do not reach the service: only its files count.
+    seen = {"HOME": environ["HOME"]} if "HOME" in environ else {}
+    load_config(roots_from_flags=(), flags={}, environ=seen, user_file=paths.config_file, read=read_file)
+
+
+def _refuse_what_is_in_the_way(paths: Paths, systemctl: Systemctl, changed: Sequence[UnitFile]) -> None:
     for file in changed:
         _refuse_foreign(file)
-    paths = paths_from({**environ, **SYSTEM} if whose is Whose.SYSTEM else environ)
     main = systemctl.states()[SERVICE].process
     if main:
         return

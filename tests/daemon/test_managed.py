@@ -217,9 +217,12 @@ def test_a_service_without_a_root_gets_one_by_reload(running: Running) -> None:
 
     async def work(running: Running) -> None:
         assert running.ids() == []
+        (problem,) = running.service.answers.service().problems
+        assert problem == f"no directory is watched: set `roots` in {running.file}, then reload"
         running.configure(f'roots = ["{root}"]\n')
         await running.reload()
         assert running.ids() == ["a"]
+        assert running.service.answers.service().problems == ()
 
     running.run(work)
 
@@ -260,13 +263,14 @@ def test_a_wrong_configuration_is_not_taken_and_told_of_until_it_is_right(runnin
 
 
 def test_what_holds_only_after_a_restart_is_said(running: Running) -> None:
-    running.configure("")
+    roots = f'roots = ["{running.environment("envs", "a")}"]\n'
+    running.configure(roots)
 
     async def work(running: Running) -> None:
-        running.configure("web_port = 4711\n")
+        running.configure(f"{roots}web_port = 4711\n")
         await running.reload()
         assert running.service.answers.service().problems == ("web_port: holds after the next start of the service",)
-        running.configure("")
+        running.configure(roots)
         await running.reload()
         assert running.service.answers.service().problems == ()
 

@@ -155,17 +155,27 @@ def test_a_stop_waits_for_builds_longer_than_the_unit_says(
 
 
 def test_a_configuration_with_an_error_is_not_tried_again_and_again(user: User) -> None:
+    user.configure("\nconcurrent_builds = 0\n")
+    refused = user.envkiln("service", "install")
+    assert (refused.code, refused.out) == (1, "")
+    assert "~/.config/envkiln/envkiln.toml:2: concurrent_builds expects a whole number" in refused.err
+    assert user.property("LoadState") == "not-found"
+    installed(user)
     user.configure("concurrent_builds = 0\n")
-    done = user.envkiln("service", "install")
-    assert done.code == 4
-    assert "journalctl --user -u envkiln.service" in done.err
+    assert user.run("systemctl", "--user", "restart", "envkiln.service").code != 0
     user.until_property("ActiveState", "failed")
-    assert user.property("ExecMainStatus") == "1"
+    assert (user.property("ExecMainStatus"), user.property("NRestarts")) == ("1", "0")
     assert "concurrent_builds expects a whole number from 1 to 64" in user.log()
-    user.configure(f'roots = ["~/envs"]\ndocker_host = "unix://{ENGINE}"\n')
-    user.done("mkdir", "-p", f"{user.home}/envs")
-    user.answer("service", "install")
+    installed(user)
     assert user.envkiln("status").out == "no environments\n"
+
+
+def test_an_installation_without_a_root_says_so(user: User) -> None:
+    user.configure(f'docker_host = "unix://{ENGINE}"\n')
+    assert user.answer("service", "install").splitlines()[-1] == (
+        f"no directory is watched: set `roots` in {user.home}/.config/envkiln/envkiln.toml, then reload"
+    )
+    user.until_property("StatusText", "no environments; 1 problem, see `envkiln status`")
 
 
 def test_units_of_an_earlier_version_are_written_anew_and_the_service_starts_again(user: User) -> None:
