@@ -47,7 +47,7 @@ async def clean_once(config: Config, paths: Paths, *, dry_run: bool) -> CleanUpV
 
 async def _clean(parts: Parts, known: "_Known", clean_up: CleanUp, *, dry_run: bool) -> CleanUpView:
     for watched in parts.roots.all:
-        await watched.look(None)
+        await watched.first_look()
     parts.roots.started = True
     await parts.loop.drained()
     await known.wait()

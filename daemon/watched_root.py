@@ -88,14 +88,23 @@ class WatchedRoot:
     @property
     def unseen(self) -> str | None:
         """Why environments may be below this root that are not known; None where a look has seen all of it."""
-        if self._snapshot is None or self._snapshot.missing:
-            return f"{self.root.path} is not there"
+        if self._absence is not None:
+            return self._absence
+        if self._snapshot is None:
+            return f"{self.root.path} was not looked at"
         place = next(iter(self._snapshot.problems), None)
         return f"{self.root.path / place} cannot be looked at" if place is not None else None
 
     async def start(self) -> None:
         """Look at everything, then watch; what changes in between is found by one more look, soon."""
         self.watcher = self._new_watcher()
+        await self.first_look()
+        # Ten thousand watches take longer than the look: nobody waits for them to know what is there.
+        await asyncio.to_thread(self.watcher.start)
+        self.changed(None)
+
+    async def first_look(self) -> None:
+        """Look at everything, with what the index has of the last service's look."""
         stored = await asyncio.to_thread(self._index.snapshot, str(self.root.path))
         if stored is not None:
             self._snapshot = await asyncio.to_thread(snapshot_from_json, stored)
@@ -103,9 +112,6 @@ class WatchedRoot:
         if self._absence is not None and self._snapshot is not None:
             # As it was when the root was last there: what it needs is not known to be needed no more.
             self._compare(None, self._snapshot, 0.0)
-        # Ten thousand watches take longer than the look: nobody waits for them to know what is there.
-        await asyncio.to_thread(self.watcher.start)
-        self.changed(None)
 
     async def reconfigure(self, config: Config, root: RootConfig) -> None:
         """Look at everything by `config` from now on; `root` is this one as it has it. The label stays."""
