@@ -47,6 +47,7 @@ class Draft:
         self.progress = dict(state.progress)
         self.remote = dict(state.remote)
         self.silent = set(state.silent)
+        self.recalled = state.recalled
         self.pushes = dict(state.pushes)
         self.needed = set(state.needed)
         self.forced = set(state.forced)
@@ -264,6 +265,7 @@ class Draft:
             progress=self.progress,
             remote=self.remote,
             silent=frozenset(self.silent),
+            recalled=self.recalled,
             pushes=self.pushes,
             needed=frozenset(self.needed),
             forced=frozenset(self.forced),

@@ -105,9 +105,9 @@ def _registry(event: RegistryAnswered | PushEnded, before: State, after: State) 
         if known is not None and known.image == event.image and old is not None and old.count == 0:
             return []  # it had come from there
         return [Line(f"in the registry: {event.image.reference}", id_, Level.GOOD) for id_ in ids[:1]]
-    known_problems = {remote.problem for remote in before.remote.values()}
-    known_problems |= {push.problem for push in before.pushes.values()}
-    if problem is None or problem in known_problems:
+    if problem is None or any(before.remote[name].problem == problem for name in before.silent):
+        return []
+    if isinstance(event, PushEnded) and any(push.problem == problem for push in before.pushes.values()):
         return []
     hint = f" ({problem.hint})" if problem.hint else ""
     return [Line(redact(f"registry: {problem}{hint}"), level=Level.WARNING)]

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from envkiln.daemon.state import Environment
 
 
+_RECALL_S = 1.0
+
+
 def hear(said: RegistryAnswered, draft: "Draft") -> None:
     """The registries have answered."""
     name = said.name
@@ -47,7 +50,10 @@ def hear(said: RegistryAnswered, draft: "Draft") -> None:
         draft.silent.discard(name)
     if unknown:
         return
-    # They answer again: nobody has to wait for the end of a long back-off.
+    # They answer again: nobody has to wait for the end of a long back-off. Looking at all of them is dear, though.
+    if draft.now.monotonic - draft.recalled < _RECALL_S:
+        return
+    draft.recalled = draft.now.monotonic
     soon = draft.now.monotonic + FIRST_BACK_OFF_S
     for other in draft.silent:
         if draft.remote[other].due > soon and _may_have_passed(draft.remote[other]):

@@ -1,5 +1,6 @@
 """Everything the daemon believes, as one frozen value. `step.step` makes the next one; nothing else does."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -151,6 +152,8 @@ class State:
     """What the registries said of wanted images."""
     silent: frozenset[str] = frozenset()
     """The names for which they are asked again at the `due` time of `remote`."""
+    recalled: float = -math.inf
+    """The monotonic time at which an answer last made those be asked sooner."""
     pushes: Mapping[str, Push] = field(default_factory=dict)
     needed: frozenset[str] = frozenset()
     """The names that somebody is about to use: a registry's word is not enough for them."""

@@ -311,6 +311,60 @@ def test_what_another_machine_is_building_is_waited_for(make_world: MakeWorld, r
     until(lambda: registry.tags(there["image"]) == ["1", "latest"], lambda: registry.tags(there["image"]))
 
 
+def _put_for(world: World, registry: RegistryServer) -> tuple[str, str]:
+    """Put an image into the registry for the environment of the world; returns its name and its layer."""
+    name = str(json.loads(world.answer("name", world.root / "tool", "--root", world.root, "--json"))["image"])
+    digest = put_image(registry, name, labels={"envkiln.name": name})
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    _, manifest = registry.call("GET", f"/v2/{name}/manifests/{digest}", Accept=kind)
+    return name, str(json.loads(manifest)["layers"][0]["digest"])
+
+
+def test_a_pull_that_fails_is_tried_again(
+    make_world: MakeWorld, registry: RegistryServer, make_proxy: MakeProxy
+) -> None:
+    proxy = make_proxy(registry)
+    world = shared(make_world, proxy.host)
+    write_tiny(world, "tool")
+    _, layer = _put_for(world, registry)
+    lost = b'{"errors": [{"code": "BLOB_UNKNOWN", "message": "blob unknown to registry"}]}'
+    proxy.fault = Fault(status=404, body=lost, which=lambda _method, path: path.endswith(layer))
+    world.up()
+    failed = world.until_state("tool", "failed")
+    assert "could not pull" in failed["reason"]
+    assert "tries again by itself" in failed["reason"]
+    proxy.fault = None
+    world.until_state("tool", "ready")
+    assert world.view("tool")["reason"].startswith("pulled from")
+
+
+def test_a_pull_is_cancelled_at_once(make_world: MakeWorld, registry: RegistryServer, make_proxy: MakeProxy) -> None:
+    proxy = make_proxy(registry)
+    world = shared(make_world, proxy.host)
+    write_tiny(world, "tool")
+    _, layer = _put_for(world, registry)
+    proxy.fault = Fault(delay_s=600.0, which=lambda _method, path: path.endswith(layer))
+    world.up()
+    until(lambda: any(path.endswith(layer) for _, path in proxy.requests), world.output)
+    assert "pulls from" in world.view("tool")["reason"]
+    world.answer("cancel", "tool")
+    assert "cancelled" in world.until_state("tool", "failed")["reason"]
+    assert world.stop() == 0
+
+
+def test_registered_versions_are_pushed_where_the_setting_says_so(
+    make_world: MakeWorld, registry: RegistryServer, tmp_path: Path
+) -> None:
+    world = shared(make_world, registry.host, push="registered", workspace=str(tmp_path / "workspace"))
+    write_tiny(world, "tool")
+    world.up()
+    view = world.until_state("tool", "ready")
+    assert registry.tags(view["image"]) == []
+    world.answer("register", "tool", "--create")
+    there = pushed(world, "tool")
+    assert registry.tags(there["image"]) == ["1", "latest"]
+
+
 def test_push_by_command(make_world: MakeWorld, registry: RegistryServer) -> None:
     world = shared(make_world, registry.host)
     write_tiny(world, "tool")
