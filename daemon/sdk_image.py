@@ -8,7 +8,7 @@ from typing import Any
 
 from envkiln.cache.definition import EnvironmentDefinition
 from envkiln.cache.errors import EnvkilnError
-from envkiln.cache.identity import Identity
+from envkiln.cache.identity import Identity, base_image_of
 from envkiln.cache.redact import redact
 from envkiln.cache.registered_version import RegisteredVersion
 from envkiln.daemon.builder import BuildRequest
@@ -53,33 +53,31 @@ def ensure_image(workspace: Workspace, version: RegisteredVersion, say: Say) -> 
     settings = workspace.config.for_environment(workspace.root, version.name)
     wanted = _Wanted(definition, identity, settings)
     engine = Engine(workspace.config.docker_host)
-    if not _made_by_service(workspace, identity.image, say):
-        log = LogFiles(workspace.paths.logs).new(identity.image, time.time())
-        ended = run_apart(_obtain(workspace, version, wanted, engine, log, say))
-        _judge(ended, log)
-        if ended.ending is Ending.FOUND:
-            say(f"Materialized image found on target: {identity.image}")
+    _wait_for_service(workspace, identity.image, say)
+    log = LogFiles(workspace.paths.logs).new(identity.image, time.time())
+    ended = run_apart(_obtain(workspace, version, wanted, engine, log, say))
+    _judge(ended, log)
+    if ended.ending is Ending.FOUND:
+        say(f"Materialized image found on target: {identity.image}")
     tagged = set_alias(engine, SetAlias(tag_of(version), identity.image))
     if tagged.problem is not None:
         raise BuildFailedException(tagged.problem.message, hint=tagged.problem.hint, turn=tagged.problem.turn)
 
 
-def _made_by_service(workspace: Workspace, image: str, say: Say) -> bool:
-    """Return whether the running service knows the image and has it, waited for while it is on its way."""
+def _wait_for_service(workspace: Workspace, image: str, say: Say) -> None:
+    """Return when no running service is on its way to the image: its order and limits count, and its history has it."""
     client = Client(workspace.paths.socket)
     try:
         known = [view for view in client.environments(text=image) if view["image"] == image]
-        if not known:
-            return False
-        id_ = str(known[0]["environment"])
-        view: dict[str, Any] | None = client.wait(id_, 0.0)
-        while view is not None and view["image"] == image and view["state"] in _GOING_ON and not view["paused"]:
-            say(f"{id_}: {view['state']} by the service")
-            view = client.wait(id_, _AT_A_TIME_S)
+        view: dict[str, Any] | None = known[0] if known else None
+        while view is not None and view["image"] == image and view["state"] in _GOING_ON:
+            if view["paused"] or client.service()["paused"]:
+                return
+            say(f"{view['environment']}: {view['state']} by the service")
+            view = client.wait(str(view["environment"]), _AT_A_TIME_S)
     except EnvkilnError:
         # No service, or one that cannot say: the locks and the engine are enough to do it here.
-        return False
-    return view is not None and view["image"] == image and view["state"] == "ready"
+        return
 
 
 async def _obtain(
@@ -107,11 +105,18 @@ async def _obtain(
         wanted.definition,
         wanted.identity,
         tree_of(workspace, version),
-        labels_for(wanted.definition, wanted.identity, resolved="@" in (version.base_image or "")),
+        labels_for(wanted.definition, wanted.identity, resolved=_is_resolved(wanted)),
         settings.build_options(),
     )
     obtainer = Obtainer(engine, registry_of(config, engine), workspace.paths.locks)
     return await obtainer.obtain(builder, request, say, asks=settings.pull != "never")
+
+
+def _is_resolved(wanted: _Wanted) -> bool:
+    """Return whether the digest of the base image is one that was looked up, not one that somebody wrote down."""
+    base = wanted.identity.base_image
+    asked = base_image_of(wanted.definition, wanted.settings.base_image)
+    return base is not None and base.digest is not None and asked.digest is None
 
 
 def _judge(ended: BuildEnded, log: Path) -> None:
