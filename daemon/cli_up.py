@@ -36,7 +36,6 @@ def up(roots: tuple[Path, ...], plain: bool, **flags: Any) -> int:
 
     Example: envkiln up envs/
     """
-    from envkiln.daemon.journald import JournalLog, is_journal
     from envkiln.daemon.service import Service
     from envkiln.daemon.systemd import inherited_listener, manager_from
 
@@ -53,15 +52,7 @@ def up(roots: tuple[Path, ...], plain: bool, **flags: Any) -> int:
     listener = inherited_listener(os.environ, os.getpid(), paths.socket)
 
     async def main() -> None:
-        view: LiveView | None = None
-        say: Say = print_lines
-        if redraws(sys.stdout, plain=plain):
-            from envkiln.daemon import live
-
-            view = live.LiveView()
-            say = view.say
-        elif is_journal(os.environ, sys.stdout.fileno()):
-            say = JournalLog().say
+        say, view = _voice(plain=plain)
         service = Service(config, paths, say, load=load, manager=manager, listener=listener)
         _obey_signals(service)
 
@@ -81,6 +72,20 @@ def up(roots: tuple[Path, ...], plain: bool, **flags: Any) -> int:
     return ExitCode.DONE
 
 
+def _voice(*, plain: bool) -> "tuple[Say, LiveView | None]":
+    """Return what says lines where this process has its output, and the live view if it is one."""
+    from envkiln.daemon.journald import JournalLog, is_journal
+
+    if redraws(sys.stdout, plain=plain):
+        from envkiln.daemon.live import LiveView
+
+        view = LiveView()
+        return view.say, view
+    if is_journal(os.environ, sys.stdout.fileno()):
+        return JournalLog().say, None
+    return print_lines, None
+
+
 def print_lines(lines: list[Line]) -> None:
     """Print lines as a log: time, mark, environment, text."""
     for line in lines:
@@ -93,7 +98,7 @@ def print_lines(lines: list[Line]) -> None:
 def _obey_signals(service: "Service") -> None:
     """The first SIGINT or SIGTERM asks to stop, the second one ends the process at once; SIGHUP asks to reload."""
     loop = asyncio.get_running_loop()
-    if not sys.stdin.isatty():  # of a terminal it says that nobody sits there any more
+    if sys.stdin is None or not sys.stdin.isatty():  # of a terminal it says that nobody sits there any more
         loop.add_signal_handler(signal.SIGHUP, service.reload)
 
     def ask() -> None:

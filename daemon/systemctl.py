@@ -50,9 +50,7 @@ class Systemctl:
 
     def states(self) -> dict[str, UnitState]:
         """Return the states of the service and the socket, by unit; of one that there is not, too."""
-        output = self.run("show", "--property", ",".join(("Id", *_PROPERTIES)), SERVICE, SOCKET)
-        found = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in output.split("\n\n")]
-        return {unit["Id"]: _state(unit) for unit in found if "Id" in unit}
+        return states_in(self.run("show", "--property", ",".join(("Id", *_PROPERTIES)), SERVICE, SOCKET))
 
     def _hint(self, words: tuple[str, ...]) -> str:
         if words[0] == "start":
@@ -78,6 +76,12 @@ def run_program(command: list[str], hint: str | None = None) -> str:
         said = [one_line(line) for line in done.stderr.splitlines() if line.strip()]
         raise SystemdRefused(f"{' '.join(command)}: {said[0] if said else f'ended with {done.returncode}'}", hint=hint)
     return done.stdout
+
+
+def states_in(output: str) -> dict[str, UnitState]:
+    """Return what `systemctl show` says of units, by unit."""
+    found = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in output.split("\n\n")]
+    return {unit["Id"]: _state(unit) for unit in found if "Id" in unit}
 
 
 def _state(unit: Mapping[str, str]) -> UnitState:
