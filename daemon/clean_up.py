@@ -18,7 +18,7 @@ from envkiln.daemon.pins import PinsUnreadable, read_pins
 from envkiln.daemon.retention import HeldImage, Plan, Protected, Retention, Verdict, freed_bytes, plan
 from envkiln.daemon.state import State, movable_base
 from envkiln.daemon.sweep import Sweep
-from envkiln.daemon.upkeep import StillThere, tidy_index, tidy_locks, tidy_logs
+from envkiln.daemon.upkeep import StillThere, tidy_crash_reports, tidy_index, tidy_locks, tidy_logs
 from envkiln.daemon.workspace import registered_images
 
 GB = 1_000_000_000
@@ -104,6 +104,7 @@ class CleanUp:
                 keep_s=config.log_keep_days * DAY_S,
                 budget=round(config.log_budget_gb * GB),
             )
+            await asyncio.to_thread(tidy_crash_reports, self._paths.crashes, keep_s=config.log_keep_days * DAY_S)
             await asyncio.to_thread(tidy_locks, self._paths.locks)
             if facts.protected.blind is None:
                 await asyncio.to_thread(tidy_index, self._index, self._still_there(facts))

@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path need not be text in the terminal's encoding
     try:
-        crashes = paths_from(os.environ).state / "crashes"
+        crashes = paths_from(os.environ).crashes
     except PathsError as error:
         say_error(error)
         return exit_code_of(error)

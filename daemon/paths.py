@@ -48,6 +48,11 @@ class Paths:
         return self.state / "pins"
 
     @property
+    def crashes(self) -> Path:
+        """The directory of the reports of errors of envkiln."""
+        return self.state / "crashes"
+
+    @property
     def locks(self) -> Path:
         """The directory of the locks of image names."""
         return self.state / "locks"

@@ -1,4 +1,4 @@
-"""Keeps the state directory small: old logs, locks that nobody has used, and what the index has of what is gone."""
+"""Keeps the state directory small: old logs and reports, unused locks, and what the index has of what is gone."""
 
 import time
 from collections.abc import Iterable
@@ -62,6 +62,15 @@ def tidy_logs(logs: LogFiles, *, keep_s: float, budget: int) -> tuple[int, int]:
         with suppress(OSError):
             log.path.parent.rmdir()  # with its last log
     return count, freed
+
+
+def tidy_crash_reports(directory: Path, *, keep_s: float) -> None:
+    """Remove the crash reports older than `keep_s`; raises OSError."""
+    before = time.time() - keep_s
+    for report in directory.glob("crash-*.txt"):
+        with suppress(FileNotFoundError):
+            if report.stat().st_mtime < before:
+                report.unlink()
 
 
 def tidy_locks(directory: Path) -> None:

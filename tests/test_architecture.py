@@ -11,6 +11,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 IMPURE = {"os", "time", "subprocess", "socket", "random", "threading", "pathlib", "tempfile", "shutil", "datetime"}
 PURE_DAEMON = [
     *("events", "state", "draft", "step", "judge", "schedule"),
+    *("retention", "needs"),
     *("aliases", "coalesce", "labels", "narrate", "views"),
 ]
 

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from envkiln.cache.index import Index
 from envkiln.daemon.logs import LogFiles
-from envkiln.daemon.upkeep import REMEMBERED_S, LogFile, StillThere, logs_to_go, tidy_index, tidy_logs
+from envkiln.daemon.upkeep import (
+    REMEMBERED_S,
+    LogFile,
+    StillThere,
+    logs_to_go,
+    tidy_crash_reports,
+    tidy_index,
+    tidy_logs,
+)
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -63,6 +71,16 @@ def test_logs_go_with_their_directory(tmp_path: Path) -> None:
     assert tidy_logs(logs, keep_s=DAY, budget=1000) == (1, 7)
     assert not old.parent.exists()
     assert new.exists()
+
+
+def test_old_crash_reports_go(tmp_path: Path) -> None:
+    old, new = tmp_path / "crash-1.txt", tmp_path / "crash-2.txt"
+    for report in (old, new):
+        report.write_text("")
+    os.utime(old, (100.0, 100.0))
+    tidy_crash_reports(tmp_path, keep_s=DAY)
+    assert list(tmp_path.iterdir()) == [new]
+    tidy_crash_reports(tmp_path / "absent", keep_s=DAY)
 
 
 def test_the_index_forgets_what_is_gone_and_old(tmp_path: Path) -> None:
