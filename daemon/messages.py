@@ -89,7 +89,8 @@ class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True):
 
 class EnvironmentDetail(EnvironmentView, frozen=True, kw_only=True):
     """One environment with all about it: `definition` is its canonical text, `changes` what differs, in words, from
-    the text of the image before; `builds` are the last ones, newest first."""
+    the text of the image before; `builds` are the last ones, newest first, and one of an environment that shares the
+    image while it runs."""
 
     definition: str | None = None
     changes: tuple[str, ...] = ()

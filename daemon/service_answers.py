@@ -122,7 +122,11 @@ class ServiceAnswers:
         if environment is None:
             return None
         view = self._views.view(id_)
-        builds = tuple(map(self._with_progress, self._parts.history.of(id_)))
+        history = self._parts.history
+        running = history.running(environment.wanted or "")
+        # One build serves all that share the image, and is recorded with one of them.
+        shared = [running] if running is not None and running.environment != id_ else []
+        builds = tuple(map(self._with_progress, [*shared, *history.of(id_)]))
         definition = _definition(environment)
         return EnvironmentDetail(
             **{name: getattr(view, name) for name in view.__struct_fields__},

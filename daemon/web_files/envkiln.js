@@ -60,6 +60,7 @@ function rowOf(id) {
 function fill(row, view) {
   const focused = row.contains(document.activeElement);
   row.dataset.state = view.state;
+  row.dataset.build = view.build || "";
   row.replaceChildren(
     element("td", { className: "state " + view.state },
       element("span", { textContent: MARKS[view.state] || "?", ariaHidden: "true" }), " " + view.state),
@@ -161,10 +162,12 @@ function listPage() {
       filter();
     },
     progress(build) {
-      const row = rowOf(build.environment);
-      if (!row || !build.progress) return;
+      if (!build.progress) return;
       const { step, steps, phase } = build.progress;
-      one(".why", row).textContent = (step ? `step ${step} of ${steps}, ` : "") + phase;
+      // One build may be that of several environments.
+      for (const row of all("tr", list).filter((it) => it.dataset.build === build.build)) {
+        one(".why", row).textContent = (step ? `step ${step} of ${steps}, ` : "") + phase;
+      }
     },
     service: showService,
   });

@@ -136,11 +136,13 @@ def test_a_list_that_comes_in_pages_is_searched_in_all_of_it(page: Page, site: S
 
 def test_rows_are_walked_and_opened_with_the_keyboard(page: Page, site: Site) -> None:
     page.goto(site.start)
+    expect(page.locator("#live")).to_have_text("live")
     page.keyboard.press("j")
     page.keyboard.press("j")
     second = page.locator("#list tbody tr").nth(1).get_attribute("data-id")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(str(second))
+    expect(page.locator("#live")).to_have_text("live")  # the script listens to keys
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
@@ -262,11 +264,17 @@ def test_a_day_at_the_page_of_a_real_service(make_world: Callable[..., World], p
     expect(page.locator("#live")).to_have_text("live")
     expect(row(page, "steady").locator(".state")).to_contain_text("ready")
 
-    world.write("fresh/Dockerfile", world.dockerfile("RUN echo said by the step", gate.step))
-    expect(row(page, "fresh").locator(".state")).to_contain_text("building")
-    expect(row(page, "fresh").locator(".why")).to_contain_text("step ")
+    for id_ in ("fresh", "fresh-too"):
+        world.write(f"{id_}/Dockerfile", world.dockerfile("RUN echo said by the step", gate.step))
+    for id_ in ("fresh", "fresh-too"):
+        expect(row(page, id_).locator(".state")).to_contain_text("building")
+        expect(row(page, id_).locator(".why")).to_contain_text("step ")
     page.screenshot(path=PICTURES / "real-list-light.png")
-    row(page, "fresh").get_by_role("link").click()
+    for id_ in ("fresh", "fresh-too"):
+        row(page, id_).get_by_role("link").click()
+        expect(page.get_by_role("link", name="Follow the log")).to_be_visible()
+        page.get_by_role("link", name="Environments").click()
+    row(page, "fresh-too").get_by_role("link").click()
     page.get_by_role("link", name="Follow the log").click()
     expect(page.get_by_role("log")).to_contain_text("said by the step")
     expect(page.locator("#build-state")).to_contain_text("running")
