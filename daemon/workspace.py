@@ -217,7 +217,7 @@ class Workspace:
 
     def _decoded(self, file: str) -> RegisteredVersion:
         now = time.time_ns()
-        found = fingerprint(self.path / file)
+        found = fingerprint(f"{self.path}/{file}")
         if file in self._known and self._known[file][0] == found:
             return self._known[file][1]
         with (self.path / file).open("rb") as stream:
@@ -250,10 +250,14 @@ def registered_images(config: Config) -> frozenset[str] | None:
 
 
 def _files_in(directory: Path, shown: str) -> Iterator[str]:
-    if directory.is_dir():
-        for file in sorted(directory.iterdir()):
-            if file.suffix == ".yml" and not file.name.startswith(TEMPORARY):
-                yield f"{shown}/{file.name}"
+    # As texts: a service does this all the time.
+    try:
+        names = sorted(os.listdir(directory))  # noqa: PTH208
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        if name.endswith(".yml") and not name.startswith(TEMPORARY):
+            yield f"{shown}/{name}"
 
 
 def _unknown(name: str, number: int | None, known: Sequence[RegisteredVersion]) -> UnknownVersion:

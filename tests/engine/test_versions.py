@@ -83,3 +83,28 @@ def test_a_workspace_that_goes_is_said_and_its_versions_stay_known(team: Team, e
     (world.directory / "away").rename(team.workspace)
     until(lambda: "there is no workspace at" not in world.command("status").stderr, world.output)
     assert engine.inspect(team.tag(1))
+
+
+def test_a_registered_image_is_kept_until_its_version_is_archived(team: Team) -> None:
+    world = team.world
+    world.environ |= {"ENVKILN_KEEP_DAYS": "0", "ENVKILN_KEEP_LAST": "1"}
+    world.up()
+    images: list[str] = []
+    for number in range(3):
+        world.write("a/Dockerfile", world.dockerfile(f"ENV NUMBER={number}"))
+        before = images[-1] if images else None
+        images.append(world.until_state("a", "ready", image_is_not=before)["image"])
+        if number == 0:
+            team.register("a", "--create")
+
+    def verdicts(what: str) -> dict[str, str]:
+        view = json.loads(world.answer("gc", "--dry-run", "--json"))
+        return {it["image"]: it["reason"] for it in view[what] if it["image"] in images}
+
+    until(
+        lambda: verdicts("kept").get(images[0]) == "is a registered version",
+        lambda: (verdicts("kept"), verdicts("removed")),
+    )
+    assert images[1] in verdicts("removed")
+    world.answer("archive", team.tag(1))
+    until(lambda: images[0] in verdicts("removed"), lambda: verdicts("kept"))
