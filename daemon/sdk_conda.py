@@ -1,5 +1,7 @@
 """`CondaDependencies`: a conda specification that can be changed, as the v1 client has it (FACTS §2.2, §2.3)."""
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 from envkiln.daemon.sdk_errors import UserErrorException
 from envkiln.daemon.sdk_packages import is_option, is_python, merged, option_name, pip_name, python_version
 from envkiln.daemon.sdk_specification import default_specification, read_specification, specification_text
+from envkiln.daemon.whole_file import write_whole
 
 PYTHON_DEFAULT_VERSION = "3.10.18"
 _FIND_LINKS = "https://pypi.python.org/simple/index.html"
@@ -206,13 +209,16 @@ class CondaDependencies:
         if not Path(path).parent.is_dir():
             message = "Cannot save the conda environment specification file to an invalid path."
             raise UserErrorException(message, hint=f"make the directory {Path(path).parent} first")
-        Path(path).write_text(self.serialize_to_string(), encoding="utf-8")
+        write_whole(Path(path), self.serialize_to_string().encode())
         return path
 
     def save_to_file(self, base_directory: str | Path, conda_file_path: str | Path | None = None) -> str:
         """Write it to a file below `base_directory`; return the file's path below it."""
         below = Path(conda_file_path) if conda_file_path else _AUTOMATIC
-        (Path(base_directory) / below).write_text(self.serialize_to_string(), encoding="utf-8")
+        file = Path(base_directory) / below
+        if not file.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+        write_whole(file, self.serialize_to_string().encode())
         return str(below)
 
     @staticmethod

@@ -219,7 +219,7 @@ class Environment(Element):
 
     def save_to_directory(self, path: str | Path, overwrite: bool = False) -> None:
         """Write `azureml_environment.json` and the files beside it."""
-        write_directory(self, Path(path), overwrite=overwrite)
+        write_directory(as_plain(self), Path(path), overwrite=overwrite)
 
     @staticmethod
     def load_from_directory(path: str | Path) -> "Environment | EnvironmentReference":

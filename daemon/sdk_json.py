@@ -3,17 +3,16 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from envkiln.cache.format_azureml_v1 import BASE_DOCKERFILE, CONDA_FILE
 from envkiln.cache.formats import AZUREML_V1_NAME
 from envkiln.daemon.sdk_conda import CondaDependencies
-from envkiln.daemon.sdk_element import to_plain
+from envkiln.daemon.sdk_element import Element, to_plain
 from envkiln.daemon.sdk_errors import UserErrorException
 from envkiln.daemon.sdk_packages import is_python
-
-if TYPE_CHECKING:
-    from envkiln.daemon.sdk_environment import Environment
+from envkiln.daemon.sdk_specification import specification_text
+from envkiln.daemon.whole_file import write_whole
 
 _NEW: Mapping[str, Any] = {
     "version": None,
@@ -25,11 +24,10 @@ _NEW: Mapping[str, Any] = {
 _NEW_DOCKER: Mapping[str, Any] = {"baseImage": None, "shmSize": None}
 
 
-def as_plain(environment: "Environment") -> dict[str, Any]:
+def as_plain(environment: Element) -> dict[str, Any]:
     """Return an environment as JSON has it, in the order in which it is written."""
     plain: dict[str, Any] = to_plain(environment)
-    conda = environment.python.conda_dependencies
-    del plain["python"]["condaDependencies"]
+    conda = plain["python"].pop("condaDependencies")
     if conda is not None:
         plain["python"]["condaDependencies"] = conda.as_dict()
     return plain
@@ -41,34 +39,25 @@ def with_defaults(value: Mapping[str, Any]) -> dict[str, Any]:
     return {**_NEW, **value, "docker": {**_NEW_DOCKER, **docker}}
 
 
-def files_of(environment: "Environment") -> dict[str, str]:
-    """Return the texts that stand for an environment, by the names of their files."""
-    plain = as_plain(environment)
-    files: dict[str, str] = {}
-    conda = environment.python.conda_dependencies
-    if conda is not None:
-        del plain["python"]["condaDependencies"]
-        files[CONDA_FILE] = conda.serialize_to_string()
-    if environment.docker.base_dockerfile is not None:
-        del plain["docker"]["baseDockerfile"]
-        files[BASE_DOCKERFILE] = environment.docker.base_dockerfile
-    files[AZUREML_V1_NAME] = json.dumps(plain, indent=4)
-    return files
-
-
-def write_directory(environment: "Environment", path: Path, *, overwrite: bool) -> None:
+def write_directory(plain: Mapping[str, Any], path: Path, *, overwrite: bool) -> None:
     """Write the files of an environment; raises FileExistsError for a directory that is there, unless `overwrite`.
 
     A conda specification has to have Python, also where it is not used: UserErrorException.
     """
-    conda = environment.python.conda_dependencies
-    if conda is not None and not any(is_python(item) for item in conda.conda_packages):
-        hint = "name a version in the specification, such as python=3.10"
-        raise UserErrorException("Python package is missing.", hint=hint)
-    files = files_of(environment)
+    python, docker = dict(plain["python"]), dict(plain["docker"])
+    files: dict[str, str] = {}
+    if "condaDependencies" in python:
+        conda = python.pop("condaDependencies")
+        if not any(is_python(item) for item in conda.get("dependencies", ())):
+            hint = "name a version in the specification, such as python=3.10"
+            raise UserErrorException("Python package is missing.", hint=hint)
+        files[CONDA_FILE] = specification_text(conda)
+    if docker["baseDockerfile"] is not None:
+        files[BASE_DOCKERFILE] = docker.pop("baseDockerfile")
+    files[AZUREML_V1_NAME] = json.dumps({**plain, "python": python, "docker": docker}, indent=4)
     path.mkdir(parents=True, exist_ok=overwrite)
     for name, text in files.items():
-        (path / name).write_text(text, encoding="utf-8", newline="")
+        write_whole(path / name, text.encode())
 
 
 def read_directory(path: Path) -> dict[str, Any]:

@@ -46,7 +46,10 @@ def saved(client: Any, path: str) -> Any:
 def saved_below(client: Any, base: str, path: str | None) -> Any:
     Path("there/.azureml").mkdir(parents=True)
     conda = client.CondaDependencies()
-    returned = conda.save_to_file(base, path)
+    try:
+        returned = conda.save_to_file(base, path)
+    except FileNotFoundError as error:
+        return str(error.filename).removeprefix(f"{Path.cwd()}/")
     return [returned, client.CondaDependencies(Path(base) / returned).as_dict()]
 
 

@@ -112,6 +112,6 @@ def test_a_new_specification_is_the_same(azureml_core: Witness) -> None:
 
 def test_it_is_saved_in_the_same_places(azureml_core: Witness) -> None:
     paths = ("a.yml", "there/b.yml", "there", "none/c.yml")
-    below = (("there", None), (".", "d.yml"), ("there", "e.yml"))
+    below = (("there", None), (".", "d.yml"), ("there", "e.yml"), (".", None))
     calls: list[tuple[Case, list[Any]]] = [(saved, [path]) for path in paths]
     same_as_ours(azureml_core, [*calls, *((saved_below, list(it)) for it in below)])
