@@ -138,11 +138,13 @@ def test_what_was_saved_is_counted(make_world: MakeWorld) -> None:
     assert (stats["misses"], stats["hits"], stats["builds_saved"]) == (2, 1, 1)
     assert 0 < stats["seconds_saved"] <= stats["build_seconds"]
     assert stats["image_bytes"] > 0
+    assert [sample["log_bytes"] >= 0 for sample in stats["disk"]] == [True], "one an hour, the first at once"
     world.stop()
+    assert json.loads(world.answer("stats", "--json"))["stats"]["disk"] == stats["disk"]
     world.up()
     world.until_state("a", "ready")
     again = json.loads(world.answer("stats", "--json"))["stats"]
-    assert (again["misses"], again["hits"]) == (2, 1)
+    assert (again["misses"], again["hits"], again["disk"]) == (2, 1, stats["disk"])
 
 
 def test_what_changed_since_the_last_image_is_told(make_world: MakeWorld, testbed: Any) -> None:
