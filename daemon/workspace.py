@@ -63,7 +63,8 @@ class Workspace:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if not (path / MARK).exists():
-                write_whole(path / ".gitignore", f"{TEMPORARY}*\n".encode())
+                if not (path / ".gitignore").exists():
+                    write_whole(path / ".gitignore", f"{TEMPORARY}*\n".encode())
                 write_whole(path / MARK, (json.dumps(_LAYOUT) + "\n").encode())
         except OSError as error:
             raise trouble(path, error) from error

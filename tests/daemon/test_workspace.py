@@ -28,6 +28,14 @@ def test_one_version_is_one_file_below_its_name(tmp_path: Path) -> None:
     assert sorted(files) == [".gitignore", MARK, "versions/b/2.yml"]
 
 
+def test_a_workspace_can_be_made_where_there_are_other_files(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine\n")
+    (tmp_path / "README.md").write_text("mine\n")
+    workspace_of(tmp_path, version("a"))
+    assert workspace_of(tmp_path).versions() == (version("a"),)
+    assert [(tmp_path / name).read_text() for name in (".gitignore", "README.md")] == ["mine\n"] * 2
+
+
 def test_a_damaged_version_is_a_problem_and_the_others_are_there(tmp_path: Path) -> None:
     workspace = workspace_of(tmp_path, version("a"), version("b"))
     (tmp_path / "versions" / "a" / "1.yml").write_text("layout: 1\nname: [\n")
