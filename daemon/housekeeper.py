@@ -12,6 +12,8 @@ from envkiln.daemon.text import size
 
 LOOK_S = 30.0
 """Time between two looks at the clock and the disk."""
+VAIN_S = 3600.0
+"""After a clean-up that did not help a full disk, the next one waits so long."""
 _GAIN = 0.5
 """A clean-up that gives back less than this part of what it freed does not help: the build cache has the layers."""
 
@@ -30,6 +32,7 @@ class Housekeeper:
         known: Callable[[], bool],
         free_bytes: Callable[[], int | None],
         told: Callable[[CleanUpView], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`document` is what was kept of the last clean-up, `store` is `Records.note_document`.
 
@@ -43,7 +46,8 @@ class Housekeeper:
         self._free_bytes = free_bytes
         self._told = told
         self._last = _time_in(document)
-        self._in_vain = False
+        self._monotonic = monotonic
+        self._not_before = 0.0
         self._begin = asyncio.Event()
 
     def check(self) -> None:
@@ -91,14 +95,15 @@ class Housekeeper:
     async def _mind_the_disk(self, wanted: int) -> None:
         free = await asyncio.to_thread(self._free_bytes)
         if free is None or free >= wanted:
-            self.problems, self._in_vain = (), False
+            self.problems, self._not_before = (), 0.0
             return
-        if not self._in_vain:
+        if self._monotonic() >= self._not_before:
             before = free
             view = await self.clean(need=wanted - free)
             free = await asyncio.to_thread(self._free_bytes) or before
             # Otherwise every look would take more images away, for nothing.
-            self._in_vain = free - before < max(1, view.freed_bytes * _GAIN)
+            if not view.removed or free - before < view.freed_bytes * _GAIN:
+                self._not_before = self._monotonic() + VAIN_S
         self.problems = () if free >= wanted else (_nearly_full(free),)
 
     async def _quietly(self, work: Callable[[], Awaitable[None]]) -> None:
