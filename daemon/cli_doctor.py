@@ -77,7 +77,7 @@ def examine(environ: Mapping[str, str]) -> list["Finding"]:
         doctor_engine.builder_finding(doctor_facts.builder_facts(config), info),
         *doctor_engine.registry_findings(registries),
         *doctor_engine.clock_findings([*clocks, *more_clocks]),
-        *doctor_machine.disk_findings(doctor_facts.disk_facts(paths, info.data_root if info else "")),
+        *doctor_machine.disk_findings(doctor_facts.disk_facts(paths, engine.root)),
         *doctor_machine.inotify_findings(doctor_facts.inotify_facts(configuration.roots, process)),
         *doctor_machine.permission_findings(owned, owner),
         *doctor_service.build_findings(builds),

@@ -19,13 +19,14 @@ CLOCK_ERROR_S = 300.0
 class EngineFacts:
     """The engine at `url` (None: where Docker's own settings lead to) said `info`, or there was a `problem`.
 
-    `least_api` is the lowest API that the engine's client speaks.
+    `least_api` is the lowest API that the engine's client speaks, `root` where an engine of this machine has its data.
     """
 
     url: str | None
     info: EngineInfo | None = None
     problem: Problem | None = None
     least_api: str = "1.24"
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)

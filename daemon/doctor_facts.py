@@ -48,13 +48,15 @@ def engine_facts(config: Config | None) -> tuple[EngineFacts, tuple[ClockFacts, 
     from docker.constants import MINIMUM_DOCKER_API_VERSION  # noqa: PLC0415 -- late, as docker is
 
     url = config.docker_host if config else None
+    engine = Engine(url)
     begun = time.time()
     try:
-        info = Engine(url).ping()
+        info = engine.ping()
     except EnvkilnError as error:
         return EngineFacts(url, problem=Problem.of(error), least_api=MINIMUM_DOCKER_API_VERSION), ()
     took = time.time() - begun
-    facts = EngineFacts(url or os.environ.get("DOCKER_HOST"), info, least_api=MINIMUM_DOCKER_API_VERSION)
+    root = info.data_root if engine.is_local() else ""
+    facts = EngineFacts(url or os.environ.get("DOCKER_HOST"), info, None, MINIMUM_DOCKER_API_VERSION, root)
     if not info.clock:
         return facts, ()
     return facts, (ClockFacts("the engine", info.clock - (begun + took / 2), took),)
