@@ -98,6 +98,7 @@ def test_what_is_no_file_is_said_and_never_opened(place: Place) -> None:
 
 def test_a_file_that_grows_for_ever_holds_nobody_up(place: Place) -> None:
     growing = place.conda("growing")
+    place.flags["settle_max_ms"] = 100  # what never rests is looked at all the same
     stop = threading.Event()
 
     def grow() -> None:
