@@ -7,6 +7,7 @@ from envkiln.cache.errors import EnvkilnError
 from envkiln.daemon import engine_transfer
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.events import RegistryImage
+from envkiln.daemon.fault_point import reach
 from envkiln.daemon.known_images import find_known_image
 from envkiln.daemon.manifests import NotAnImage, read_manifest
 from envkiln.daemon.own_thread import in_own_thread
@@ -41,6 +42,7 @@ class Pusher:
             raise NotPushed(f"the engine has no image {name} to push", hint="it is pushed when it is there again")
         tag = await in_own_thread(f"number of {name}", lambda: free_number(self._client, name, image.id, platform))
         await self._move(name, tag)
+        reach("push-sent")
         # Somebody else may have been quicker: the name stays with what it stands for.
         there = await self._look(name, platform)
         if there is not None:
@@ -64,6 +66,7 @@ class Pusher:
         repository = self._client.address.repository(name)
         login = await in_own_thread("log-in", self._client.credentials)
         await asyncio.to_thread(self._engine.tag, f"{name}:{LATEST}", f"{repository}:{tag}")
+        reach("push-tagged")
         try:
             await engine_transfer.push(self._engine, repository, tag, login)
         finally:
@@ -76,6 +79,7 @@ class Pusher:
         if document is None:
             raise NotPushed(f"{self._client.address.host} does not have {name}:{tag}, which was pushed")
         self._client.put_manifest(name, LATEST, document)
+        reach("push-published")
 
 
 def free_number(client: RegistryClient, name: str, image_id: str, platform: str) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from registry_server import RegistryServer
 from running import World, until
-from workload import Workload, broken_promises, built_names, nothing_runs
+from workload import Workload, broken_promises, built_names, left_tags, nothing_runs
 
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.fault_point import VARIABLE
@@ -53,15 +54,38 @@ def test_killed_at_random_instants(make_world: MakeWorld, engine: Engine) -> Non
         _goes_on(world, engine, work)
 
 
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_killed_while_images_are_pushed_and_cleaned_up(
+    make_world: MakeWorld, engine: Engine, make_registry: Callable[..., RegistryServer]
+) -> None:
+    host = make_registry().host
+    world = make_world()
+    world.configure_user(registries=[host], push="ready", keep_last=0, keep_days=0)
+    work = Workload(world, engine, SEED, registry=host)
+    for _ in range(max(2, KILLS // 10)):
+        world.up()
+        work.edits()
+        cleaning = world.start("gc")
+        time.sleep(work.moment(1.5))
+        world.kill()
+        cleaning.communicate()
+        _goes_on(world, engine, work)
+
+
 def where_to_kill() -> list[tuple[str, str]]:
     """Return every fault point with a builder: both where the builder itself has it."""
     return [(point, "classic") for point in fault_points()] + [("context-packed", "buildx"), ("image-built", "buildx")]
 
 
 @pytest.mark.parametrize(("point", "builder"), where_to_kill())
-def test_killed_at_a_fault_point(make_world: MakeWorld, engine: Engine, point: str, builder: str) -> None:
+def test_killed_at_a_fault_point(
+    make_world: MakeWorld, engine: Engine, make_registry: Callable[..., RegistryServer], point: str, builder: str
+) -> None:
     world = make_world(builder=builder)
-    work = Workload(world, engine, SEED)
+    registry = make_registry().host if point.startswith("push") else None
+    if registry:
+        world.configure_user(registries=[registry], push="ready")
+    work = Workload(world, engine, SEED, registry=registry)
     world.up()
     views = work.settled()
     world.stop()
@@ -95,4 +119,6 @@ def _goes_on(world: World, engine: Engine, work: Workload) -> None:
     assert not again & there, "built although it was there"
     nothing_runs(world, engine)
     assert list(broken_promises(world, engine, views)) == []
+    if work.registry:
+        assert left_tags(engine, work.registry) == []
     assert world.stop() == 0

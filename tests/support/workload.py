@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from running import World, container_commands, image_id, processes_with, until
+from running import PATIENCE_S, World, container_commands, image_id, processes_with, until
 
 from envkiln.daemon.engine import Engine
 from envkiln.daemon.known_images import find_known_image
@@ -25,8 +25,10 @@ _STATE_FILES = {"service.lock", "locks", "logs", "index", "steps"}
 class Workload:
     """Edits of the environments of one world. `contents` is what each file says now, as a number."""
 
-    def __init__(self, world: World, engine: Engine, seed: int) -> None:
+    def __init__(self, world: World, engine: Engine, seed: int, *, registry: str | None = None) -> None:
+        """With the host of a `registry`, images are a few bytes, and are settled when they are pushed there."""
         self.world = world
+        self.registry = registry
         self.contents: dict[str, int] = {}
         self._engine = engine
         self._random = random.Random(seed)  # noqa: S311 -- repeatable, not secret
@@ -38,6 +40,8 @@ class Workload:
         """Write a definition whose image says `content` and takes a moment to build."""
         step = f'RUN python3 -c "import time; time.sleep({_STEP_S})" {self.world.mark}'
         text = self.world.dockerfile(f"ENV CONTENT={content}", step)
+        if self.registry:
+            text = f"FROM scratch\nENV CONTENT={content} MARK={self.world.mark}\nCOPY Dockerfile /Dockerfile\n"
         self.world.write(f"{id_}/Dockerfile", text + (f"# {comment}\n" if comment else ""))
         self.contents[id_] = content
 
@@ -76,7 +80,9 @@ class Workload:
             good = found.keys() == self.contents.keys() and all(self._is_true(view) for view in found.values())
             return found if good else None
 
-        return until(views, lambda: f"{self.contents} {self._asked()}\n{self.world.output()}")
+        # What a killed service said to the others, that it builds this, counts until it is old.
+        limit_s = 5 * PATIENCE_S if self.registry else PATIENCE_S
+        return until(views, lambda: f"{self.contents} {self._asked()}\n{self.world.output()}", limit_s)
 
     def _asked(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.world.answer("status", "--json"))["environments"]
@@ -86,6 +92,8 @@ class Workload:
         # The alias follows once the image is ready.
         alias = self.world.alias(view["environment"])
         if view["state"] != "ready" or image_id(self._engine, alias) != view["image_id"]:
+            return False
+        if self.registry and (view["pushing"] or view["registry"] is None):
             return False
         image = self._engine.inspect(f"{view['image']}:latest")
         return image is not None and image.environment.get("CONTENT") == str(self.contents[view["environment"]])
@@ -107,6 +115,11 @@ def broken_promises(world: World, engine: Engine, views: dict[str, Any]) -> Iter
                 yield f"{build['build']} is said to run"
     yield from _wrong_tags(world, engine)
     yield from _leftovers(world)
+
+
+def left_tags(engine: Engine, registry: str) -> list[str]:
+    """Return the references of a registry that the engine has: it needs them only while it pushes or pulls."""
+    return [name for image in engine.images() for name in image.references if name.startswith(registry)]
 
 
 def _wrong_tags(world: World, engine: Engine) -> Iterator[str]:
