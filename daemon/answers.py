@@ -90,7 +90,7 @@ class Answers(Protocol):
         ...
 
     def request_push(self, id_: str) -> None:
-        """Push its image, if it is ready, whatever the settings are."""
+        """Push its image, whatever the settings are; raises EnvkilnError where there is none here, or no registry."""
         ...
 
     def cancel(self, id_: str) -> None:

@@ -75,7 +75,7 @@ class Hands:
         self._engine = engine
         self._obtainer = obtainer
         self._registry = registry
-        self._config = config
+        self.config = config
         self._logs = logs
         self._records = records
         self._roots = roots
@@ -93,7 +93,7 @@ class Hands:
 
     def reconfigure(self, config: Config) -> None:
         """Work by `config` from the next build on."""
-        self._config = config
+        self.config = config
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -207,9 +207,9 @@ class Hands:
         """Return the builder that the settings ask for; it is kept, with what it has learnt of its caches."""
         wanted = BuilderSettings(
             kind=settings.builder,
-            engine_url=self._config.docker_host,
+            engine_url=self.config.docker_host,
             buildx_builder=settings.buildx_builder,
-            docker_config=self._config.docker_config,
+            docker_config=self.config.docker_config,
             time_limit_s=settings.time_limit_s or None,
             silence_limit_s=settings.silence_limit_s or None,
             steps=self._steps,

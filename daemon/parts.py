@@ -68,7 +68,11 @@ def make_parts(
     steps = paths.state / step_containers.DIRECTORY
     engine_watch = EngineWatch(engine, loop.post, steps, config.docker_config)
     registry = registry_of(
-        config, engine, lambda: engine_watch.info.platform if engine_watch.info else engine.ping().platform
+        config,
+        engine,
+        lambda: engine_watch.info.platform if engine_watch.info else engine.ping().platform,
+        # Read again with the configuration.
+        docker_config=lambda: hands.config.docker_config,
     )
     records = Records(index, {root.label: str(root.path) for root in config.roots})
     history = History(index.all_builds())

@@ -28,10 +28,17 @@ def _pending(name: str) -> RegistryAnswered:
     return RegistryAnswered(name, Answer.PENDING)
 
 
-def registry_of(config: Config, engine: Engine, platform: Callable[[], str] | None = None) -> Registry:
+def registry_of(
+    config: Config,
+    engine: Engine,
+    platform: Callable[[], str] | None = None,
+    *,
+    docker_config: Callable[[], Path | None] | None = None,
+) -> Registry:
     """Return the registries of the settings for one engine, on an event loop.
 
-    `platform` says the engine's own (`os/architecture`); without it, the engine is asked each time.
+    `platform` says the engine's own (`os/architecture`); without it, the engine is asked each time. `docker_config`
+    says where log-ins are, if that may change.
     """
     if not config.registries:
         return NoRegistry()
@@ -39,7 +46,7 @@ def registry_of(config: Config, engine: Engine, platform: Callable[[], str] | No
         config.registries,
         engine,
         platform or (lambda: engine.ping().platform),
-        docker_config=config.docker_config,
+        docker_config=docker_config or (lambda: config.docker_config),
         trust_azureml=config.trust_azureml_images,
     )
 
@@ -49,7 +56,7 @@ def check_registries(config: Config) -> dict[str, Problem | None]:
     found: dict[str, Problem | None] = {}
     for address in config.registries:
         try:
-            RegistryClient(address, _login_of(address.host, config.docker_config)).check()
+            RegistryClient(address, _login_of(address.host, lambda: config.docker_config)).check()
         except EnvkilnError as error:
             found[str(address)] = Problem.of(error)
         else:
@@ -66,7 +73,7 @@ class Registries:
         engine: Engine,
         platform: Callable[[], str],
         *,
-        docker_config: Path | None = None,
+        docker_config: Callable[[], Path | None] = lambda: None,
         trust_azureml: bool = False,
     ) -> None:
         """There is at least one address; `platform` says that of the engine, as `os/architecture`."""
@@ -133,8 +140,8 @@ class Registries:
         self._engine.remove(image.reference)
 
 
-def _login_of(host: str, docker_config: Path | None) -> Callable[[], Credentials | None]:
-    return lambda: find_credentials(host, docker_config)
+def _login_of(host: str, docker_config: Callable[[], Path | None]) -> Callable[[], Credentials | None]:
+    return lambda: find_credentials(host, docker_config())
 
 
 def ask_all(

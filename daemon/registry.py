@@ -9,7 +9,9 @@ from envkiln.daemon.events import Answer, RegistryAnswered, RegistryImage
 class NotPushed(EnvkilnError):  # noqa: N818 -- what it is
     """An image that is not in the registry after a push, or that must not be pushed."""
 
-    turn = Turn.SURROUNDINGS
+    def __init__(self, message: str, *, hint: str | None = None, turn: Turn = Turn.SURROUNDINGS) -> None:
+        super().__init__(message, hint=hint)
+        self.turn = turn
 
 
 class Registry(Protocol):

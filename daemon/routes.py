@@ -165,7 +165,7 @@ OPERATIONS = (
     ),
     # Before the environment itself: an id may have any characters, and its path would take these for one.
     Operation("build", "POST", _ID + "/build", "Build it, also if its image is there.", EnvironmentView, errors=(404,)),
-    Operation("push", "POST", _ID + "/push", "Push its image, if it is ready.", EnvironmentView, errors=(404,)),
+    Operation("push", "POST", _ID + "/push", "Push its image, if it is ready.", EnvironmentView, errors=(400, 404)),
     Operation("cancel", "POST", _ID + "/cancel", "End its build, running or queued.", EnvironmentView, errors=(404,)),
     Operation("pause", "POST", _ID + "/pause", "Start no more builds of it.", EnvironmentView, errors=(404,)),
     Operation("resume", "POST", _ID + "/resume", "Start builds of it again.", EnvironmentView, errors=(404,)),

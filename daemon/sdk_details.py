@@ -117,4 +117,5 @@ def _exists(workspace: Workspace, version: RegisteredVersion) -> bool | None:
         registry = registry_of(workspace.config, engine, lambda: AZUREML_PLATFORM)
         return (await registry.ask(version.image, platform)).answer
 
-    return {Answer.YES: True, Answer.NO: False, Answer.UNKNOWN: None}[run_apart(asked())]
+    answer = run_apart(asked())
+    return None if answer is Answer.UNKNOWN else answer is Answer.YES

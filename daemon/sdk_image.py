@@ -1,5 +1,6 @@
 """The image of a registered version: there already, made by the running service, or built here (FACTS §2.7)."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from envkiln.daemon.builders import BuilderSettings, choose_builder
 from envkiln.daemon.client import Client
 from envkiln.daemon.config import EnvironmentSettings
 from envkiln.daemon.engine import Engine
-from envkiln.daemon.events import BuildEnded, Ending, Problem, RegistryImage, SetAlias
+from envkiln.daemon.events import Answer, BuildEnded, Ending, Problem, RegistryImage, SetAlias
 from envkiln.daemon.hands import set_alias
 from envkiln.daemon.labels import labels_for
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.obtain import Obtainer
 from envkiln.daemon.registries import registry_of
+from envkiln.daemon.registry_facts import ASK_WHO_BUILDS_S
 from envkiln.daemon.sdk_apart import run_apart
 from envkiln.daemon.sdk_errors import BuildFailedException, UserErrorException
 from envkiln.daemon.sdk_registered import definition_of, tree_of
@@ -109,7 +111,12 @@ async def _obtain(
         settings.build_options(),
     )
     obtainer = Obtainer(engine, registry_of(config, engine), workspace.paths.locks)
-    return await obtainer.obtain(builder, request, say, asks=settings.pull != "never")
+    while True:
+        ended = await obtainer.obtain(builder, request, say, asks=settings.pull != "never")
+        if ended.said is None or ended.said.answer is not Answer.PENDING:
+            return ended
+        say("Another machine builds it")
+        await asyncio.sleep(ASK_WHO_BUILDS_S)
 
 
 def _is_resolved(wanted: _Wanted) -> bool:

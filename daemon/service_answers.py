@@ -9,6 +9,7 @@ from itertools import islice
 import msgspec
 
 from envkiln.cache.definition import EnvironmentDefinition
+from envkiln.cache.errors import Turn
 from envkiln.cache.explain import changes
 from envkiln.cache.shown import definition_text
 from envkiln.daemon.answers import USUAL_PAGE
@@ -32,6 +33,7 @@ from envkiln.daemon.messages import (
     VersionPage,
 )
 from envkiln.daemon.parts import Parts
+from envkiln.daemon.registry import NotPushed
 from envkiln.daemon.state import EVERYTHING, Environment, Phase
 from envkiln.daemon.tally import Tally
 from envkiln.daemon.version import VERSION
@@ -221,6 +223,15 @@ class ServiceAnswers:
             self._parts.loop.post(ImageNeeded(id_))
 
     def request_push(self, id_: str) -> None:
+        state = self._parts.loop.state
+        if not state.policy.registries:
+            raise NotPushed(
+                "no registry is configured", hint="set `registries`, as in docs/registry.md", turn=Turn.USER
+            )
+        environment = state.environments.get(id_)
+        if environment is not None and environment.wanted not in state.images:
+            message = f"{id_} has no image here to push: it is {environment.phase.value}"
+            raise NotPushed(message, hint="wait until it is ready: envkiln wait", turn=Turn.USER)
         self._parts.loop.post(PushRequested(id_))
 
     def cancel(self, id_: str) -> None:

@@ -106,7 +106,7 @@ def test_the_words_that_a_setting_can_have_are_offered() -> None:
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     "command",
-    [*("status", "wait", "run", "shell", "image", "logs", "history"), *("cancel", "pause", "resume", "rescan")],
+    [*("status", "wait", "run", "shell", "image", "logs", "history"), *("cancel", "push", "pause", "resume", "rescan")],
 )
 def test_every_command_about_an_environment_offers_ids(command: str) -> None:
     assert offered(f"{command} py") == ["py-old", "pytorch"]

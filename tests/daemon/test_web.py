@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from fake_service import FakeService, serving, tcp_listener
 from unix_http import ask
@@ -81,6 +82,17 @@ def test_an_environment_that_failed_shows_its_cause_and_what_to_do(site: Site) -
     assert "torch 99.1 is in none of the channels" in page
     assert "ask for a version that exists" in page
     assert "/builds/" in page
+
+
+def test_an_environment_says_which_registry_has_its_image(site: Site) -> None:
+    site.fake.all["training"] = msgspec.structs.replace(
+        site.fake.all["training"], registry=f"r.example/{EVIL}", registry_size=5
+    )
+    _, _, page = site.get("/environments/training")
+    assert "r.example/&lt;script&gt;" in page
+    assert "not in the engine" not in page
+    site.fake.all["training"] = msgspec.structs.replace(site.fake.all["training"], pushing=True)
+    assert "being pushed" in site.get("/environments/training")[2]
 
 
 def test_the_log_of_a_build_is_readable_without_javascript(site: Site) -> None:
