@@ -91,7 +91,6 @@ def _engine_connected(event: EngineConnected, draft: Draft) -> None:
     for alias, refusal in list(draft.refusals.items()):
         if refusal.problem.turn is Turn.SURROUNDINGS:
             del draft.refusals[alias]
-            draft.retag.add(refusal.name)
     draft.touched.update(draft.environments)
 
 
@@ -105,7 +104,6 @@ def _engine_lost(event: EngineLost, draft: Draft) -> None:
 def _images_listed(event: ImagesListed, draft: Draft) -> None:
     if draft.engine.connected and not draft.engine.listed:
         draft.engine = replace(draft.engine, listed=True)
-        draft.retag.update(draft.registered)
         draft.touched.update(draft.environments)
     for name in {**draft.images, **event.images}:
         image = event.images.get(name)

@@ -1,8 +1,12 @@
 """The images of registered versions carry their tags: when they are there, whoever made them, and for ever."""
 
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
 from values import PASSING, PROBLEM, Story, definition, image, name_of
 
-from envkiln.daemon.events import AliasSet, Registered, SetAlias, Tick
+from envkiln.daemon.events import AliasSet, Effect, EngineConnected, EngineLost, Registered, SetAlias, Tick
 from envkiln.daemon.state import next_wake
 from envkiln.daemon.step import ASK_AGAIN_S
 
@@ -89,3 +93,77 @@ def test_what_is_registered_no_more_is_left_alone() -> None:
     story.tell(AliasSet(TAG, NAME))
     assert story.tell(Registered({})) == ()
     assert story.list(THERE) == ()
+
+
+NAMES = [name_of(definition(f"p{number}")) for number in range(3)]
+TAGS = st.dictionaries(st.sampled_from(["a:1", "a:2", "b:1"]), st.sampled_from(NAMES))
+
+
+class Engine:
+    """An engine whose tags are what the effects asked for, while it answers."""
+
+    def __init__(self) -> None:
+        self.story = Story()
+        self.tags: dict[str, str] = {}
+        self.images: set[str] = set()
+        self.asked: list[SetAlias] = []
+
+    def hear(self, effects: tuple[Effect, ...]) -> None:
+        self.asked += [effect for effect in effects if isinstance(effect, SetAlias)]
+
+    def list(self) -> None:
+        there = [image(name, *(tag for tag, to in self.tags.items() if to == name)) for name in sorted(self.images)]
+        self.hear(self.story.list(*there))
+
+    def connect(self) -> None:
+        self.hear(self.story.tell(EngineConnected("engine")))
+        self.list()
+
+    def lose(self) -> None:
+        self.hear(self.story.tell(EngineLost(PASSING)))
+
+    def obey(self, *, well: bool) -> None:
+        """Do what was asked for first, or fail."""
+        if not self.asked:
+            return
+        effect = self.asked.pop(0)
+        well = well and effect.name in self.images
+        if well:
+            self.tags[effect.alias] = effect.name
+        self.hear(self.story.tell(AliasSet(effect.alias, effect.name, None if well else PASSING)))
+
+
+STEPS = st.lists(
+    st.one_of(
+        TAGS.map(lambda tags: lambda engine: engine.hear(engine.story.tell(Registered(tags)))),
+        st.sampled_from(NAMES).map(lambda name: lambda engine: engine.images.symmetric_difference_update({name})),
+        st.just(Engine.list),
+        st.just(Engine.connect),
+        st.just(Engine.lose),
+        st.booleans().map(lambda well: lambda engine: engine.obey(well=well)),
+        st.just(lambda engine: engine.hear(engine.story.tell(Tick(), after=30.0))),
+        st.sampled_from(["a:1", "b:1"]).map(lambda tag: lambda engine: engine.tags.pop(tag, None)),
+    ),
+    max_size=25,
+)
+
+
+@given(STEPS, TAGS, st.sets(st.sampled_from(NAMES)))
+def test_whatever_happened_every_tag_comes_to_its_image_when_things_are_quiet(
+    steps: list[Callable[[Engine], object]], tags: dict[str, str], images: set[str]
+) -> None:
+    engine = Engine()
+    for step in steps:
+        step(engine)
+    engine.images = set(images)
+    engine.hear(engine.story.tell(Registered(tags)))
+    engine.connect()
+    for _ in range(4):
+        while engine.asked:
+            engine.obey(well=True)
+        engine.story.monotonic += 1.0
+        engine.hear(engine.story.tell(Tick(), after=ASK_AGAIN_S))
+        engine.list()
+    assert engine.asked == []
+    expected = {tag: name for tag, name in tags.items() if name in images}
+    assert {tag: name for tag, name in engine.tags.items() if tag in expected} == expected
