@@ -116,17 +116,19 @@ class CondaDependencies:
         dependencies.append(item)
 
     def add_conda_package(self, conda_package: str) -> None:
-        if is_python(conda_package):
-            version = python_version(conda_package)
-            if version is None:
-                message = f"no version of Python is recognised in {conda_package}"
-                raise UserErrorException(message, hint="write it as python=3.10 or python=3.10.18")
-            self.set_python_version(version)
-            return
+        """Add a package at the end, unless an equal item is there; Python takes the place of the Python there is."""
         _require_text(conda_package)
         dependencies = self._dependencies(make=True)
-        if conda_package not in dependencies:
+        if conda_package in dependencies:
+            return
+        if not is_python(conda_package):
             dependencies.append(conda_package)
+            return
+        version = python_version(conda_package)
+        if version is None:
+            message = f"no version of Python is recognised in {conda_package}"
+            raise UserErrorException(message, hint="write it as python=3.10 or python=3.10.18")
+        self.set_python_version(version)
 
     def remove_conda_package(self, conda_package: str) -> None:
         """Remove the first item that is equal, if there is one."""
