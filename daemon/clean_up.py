@@ -131,11 +131,15 @@ class CleanUp:
     async def _facts(self) -> _Facts:
         if self._flush is not None:
             await self._flush()
-        remembered = await asyncio.to_thread(self._remember)
+        blind = self._blind()
+        remembered = Remembered()
+        try:
+            remembered = await asyncio.to_thread(self._remember)
+        except (OSError, sqlite3.Error) as error:
+            blind = f"the index cannot be read: {error}"
         uses = merged_uses(remembered, self._parts.history.all(), self._parts.loop.state, time.time())
         inventory = await asyncio.to_thread(take_inventory, self._parts.engine, uses)
         registered = await asyncio.to_thread(registered_images, self.config)
-        blind = self._blind()
         try:
             pinned = (*self.config.keep_images, *await asyncio.to_thread(read_pins, self._paths.pins))
         except PinsUnreadable as error:

@@ -4,8 +4,9 @@ Nothing is removed by force: an image that a container uses, or that has got ano
 Ended in the middle, it has removed some tags; the next one goes on.
 """
 
+import errno
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from envkiln.cache.errors import EnvkilnError
@@ -28,20 +29,30 @@ class Sweep:
         self._engine = engine
         self._locks = locks
         self._objection = objection
-        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def remove(self, image: HeldImage) -> str | None:
         """Remove an image with all of its tags; return why it stayed, None when it is gone.
 
-        Raises EngineUnavailable.
+        Raises EngineUnavailable, and OSError where the lock of its name cannot be made.
         """
-        with free_lock(self._locks, image.name) as ours:
-            if not ours:
+        with ExitStack() as stack:
+            if not self._lock(stack, image.name):
                 return "is being built"
             there = self._engine.inspect(image.id)
             if there is None:
                 return None
             return self._changed(image, there) or self._remove(image)
+
+    def _lock(self, stack: ExitStack, name: str) -> bool:
+        """Take the lock of a name until `stack` is left; return whether it is ours."""
+        try:
+            self._locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return stack.enter_context(free_lock(self._locks, name))
+        except OSError as error:
+            # A disk that is too full for a lock is too full for a build, and this is what makes room.
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return True
+            raise
 
     def _changed(self, image: HeldImage, there: EngineImage) -> str | None:
         if frozenset(there.references) != image.references:

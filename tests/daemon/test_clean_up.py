@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,17 @@ def test_an_engine_that_does_not_answer_is_an_error(tmp_path: Path) -> None:
     house.engine.down = True
     with pytest.raises(EngineUnavailable):
         house.clean()
+
+
+def test_an_index_that_cannot_be_read_keeps_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Index) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    house = House(tmp_path)
+    monkeypatch.setattr(Index, "uses", fail)
+    view = house.clean()
+    assert view.removed == ()
+    assert view.problems == ("nothing is removed: the index cannot be read: disk I/O error",)
 
 
 def test_old_logs_go_in_the_same_clean_up(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Images are taken away tag by tag, and each is looked at once more before."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +75,25 @@ def test_an_image_that_is_being_built_by_another_process_stays(tmp_path: Path) -
         assert ours
         assert Sweep(engine, tmp_path, lambda _: None).remove(held(engine)) == "is being built"
     assert engine.told == []
+
+
+@pytest.mark.parametrize(("trouble", "goes"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False)])
+def test_a_disk_that_is_too_full_for_a_lock_is_made_room_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: int, goes: bool
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(trouble, "no")
+
+    engine = HeldEngine(IMAGE)
+    image = held(engine)
+    monkeypatch.setattr(os, "open", fail)
+    sweep = Sweep(engine, tmp_path, lambda _: None)
+    if goes:
+        assert sweep.remove(image) is None
+        return
+    with pytest.raises(OSError, match="no"):
+        sweep.remove(image)
+    assert set(engine.all) == {IMAGE.id}
 
 
 def test_what_the_engine_refuses_at_last_has_all_its_tags_again(tmp_path: Path) -> None:
