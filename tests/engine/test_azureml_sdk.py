@@ -75,10 +75,21 @@ class Script:
 
 
 @pytest.fixture
-def script(make_world: MakeWorld, engine: Engine) -> Iterator[Script]:
-    made = Script(make_world(), engine)
-    yield made
-    made.close()
+def make_script(engine: Engine) -> Iterator[Callable[[World], Script]]:
+    made: list[Script] = []
+
+    def make(world: World) -> Script:
+        made.append(Script(world, engine))
+        return made[-1]
+
+    yield make
+    for script in made:
+        script.close()
+
+
+@pytest.fixture
+def script(make_world: MakeWorld, make_script: Callable[[World], Script]) -> Script:
+    return make_script(make_world())
 
 
 @pytest.fixture
@@ -90,70 +101,81 @@ def default_base(engine: Engine, testbed: Any) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("default_base")
-def test_the_example_of_the_page_builds_then_skips(
-    script: Script, engine: Engine, testbed: Any, shell: Callable[[str, str], str]
+def test_the_example_of_the_page_builds_and_pushes_then_skips(
+    make_world: MakeWorld,
+    make_script: Callable[[World], Script],
+    engine: Engine,
+    testbed: Any,
+    shell: Callable[[str, str], str],
+    make_registry: Callable[..., RegistryServer],
 ) -> None:
-    world = script.world
+    registry = make_registry()
+    world = make_world()
+    world.configure_user(registries=[registry.host])
+    script = make_script(world)
     text = world.conda(testbed.channel, f"python={testbed.python}", "six=1.16.0")
     (script.directory / "env.yml").write_text(text, encoding="utf-8")
-    page = PAGE.format(name=world.mark, docker=True, push=False)
+    page = PAGE.format(name=world.mark, docker=True, push=True)
     first = script.run(page)
     assert first[0].startswith("Saving setup content into  /")
     assert first[1].startswith("Materialized image not found on target: azureml/azureml_")
     name = first[1].rpartition(" ")[2]
+    pushed = first[-1]
+    assert pushed.startswith(f"Pushed {registry.host}/{name}@sha256:")
     assert not Path(first[0].rpartition("  ")[2]).exists(), "the setup content is removed at the end"
     assert image_id(engine, f"{name}:latest") == image_id(engine, f"{world.mark}:1") != None  # noqa: E711
     assert shell(f"{world.mark}:1", "python -c 'import six; print(six.__version__)'").strip() == "1.16.0"
+    assert "latest" in registry.tags(name)
     assert len(world.logs()) == 1
 
-    again = script.run(page)
-    assert again[1:] == [f"Materialized image found on target: {name}"]
+    assert script.run(page)[1:] == [f"Materialized image found on target: {name}", pushed]
+    assert len(world.logs()) == 1
 
     (script.directory / "env.yml").write_text(text.replace("1.16.0", "1.17.0"), encoding="utf-8")
-    other = script.run(page)
+    other = script.run(page.replace("Acr=True", "Acr=False"))
     assert other[1].startswith("Materialized image not found on target: ")
     assert image_id(engine, f"{world.mark}:2") not in (None, image_id(engine, f"{world.mark}:1"))
 
 
 def test_what_is_pushed_is_there_for_the_next_machine(
-    make_world: MakeWorld, engine: Engine, make_registry: Callable[..., RegistryServer]
+    make_world: MakeWorld,
+    make_script: Callable[[World], Script],
+    engine: Engine,
+    make_registry: Callable[..., RegistryServer],
 ) -> None:
     registry = make_registry()
     world = make_world()
     world.configure_user(registries=[registry.host])
-    script = Script(world, engine)
-    try:
-        dockerfile = f"FROM scratch\nENV MARK={world.mark}\nCOPY azureml-environment-setup/Dockerfile /\n"
-        (script.directory / "Dockerfile").write_text(dockerfile, encoding="utf-8")
-        program = (
-            "from envkiln.daemon.azureml_sdk import Environment, Workspace\n"
-            "ws = Workspace.from_config()\n"
-            f"env = Environment.from_dockerfile('{world.mark}', 'Dockerfile').register(ws)\n"
-            "print('exists:', env.get_image_details(ws).image_exist)\n"
-            "env.build_local(ws, useDocker=True, pushImageToWorkspaceAcr=True)\n"
-            "print('exists:', env.get_image_details(ws).image_exist, env.get_image_details(ws).image)\n"
-        )
-        first = script.run(program)
-        name = first[2].rpartition(" ")[2]
-        assert first[2] == f"Materialized image not found on target: {name}"
-        assert (first[0], first[-1]) == ("exists: False", f"exists: True {registry.host}/{name}")
-        assert any(line.startswith(f"Pushed {registry.host}/{name}@sha256:") for line in first)
-        assert "latest" in registry.tags(name)
+    script = make_script(world)
+    dockerfile = f"FROM scratch\nENV MARK={world.mark}\nCOPY azureml-environment-setup/Dockerfile /\n"
+    (script.directory / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+    program = (
+        "from envkiln.daemon.azureml_sdk import Environment, Workspace\n"
+        "ws = Workspace.from_config()\n"
+        f"env = Environment.from_dockerfile('{world.mark}', 'Dockerfile').register(ws)\n"
+        "print('exists:', env.get_image_details(ws).image_exist)\n"
+        "env.build_local(ws, useDocker=True, pushImageToWorkspaceAcr=True)\n"
+        "print('exists:', env.get_image_details(ws).image_exist, env.get_image_details(ws).image)\n"
+    )
+    first = script.run(program)
+    name = first[2].rpartition(" ")[2]
+    assert first[2] == f"Materialized image not found on target: {name}"
+    assert (first[0], first[-1]) == ("exists: False", f"exists: True {registry.host}/{name}")
+    assert any(line.startswith(f"Pushed {registry.host}/{name}@sha256:") for line in first)
+    assert "latest" in registry.tags(name)
 
-        # Another machine: its engine has never had it.
-        for reference in (f"{name}:latest", f"{world.mark}:1"):
-            engine.remove(reference)
-        second = script.run(program)
-        assert any(line.startswith("pulling ") for line in second)
-        assert f"Materialized image found on target: {name}" in second
-        assert len(world.logs()) == 1
+    # Another machine: its engine has never had it.
+    for reference in (f"{name}:latest", f"{world.mark}:1"):
+        engine.remove(reference)
+    second = script.run(program)
+    assert any(line.startswith("pulling ") for line in second)
+    assert f"Materialized image found on target: {name}" in second
+    assert len(world.logs()) == 1
 
-        background = program.replace("env.build_local(ws, useDocker=True, pushImageToWorkspaceAcr=True)", "pass")
-        third = script.run(f"{background}env.build(ws).wait_for_completion()\n")
-        assert any(line.startswith(f"Pushed {registry.host}/{name}@sha256:") for line in third)
-        assert third[-1] == "Image Build Status: Succeeded"
-    finally:
-        script.close()
+    background = program.replace("env.build_local(ws, useDocker=True, pushImageToWorkspaceAcr=True)", "pass")
+    third = script.run(f"{background}env.build(ws).wait_for_completion()\n")
+    assert any(line.startswith(f"Pushed {registry.host}/{name}@sha256:") for line in third)
+    assert third[-1] == "Image Build Status: Succeeded"
 
 
 def test_beside_a_service_that_builds_the_same_there_is_one_build(script: Script, engine: Engine, gate: Any) -> None:
