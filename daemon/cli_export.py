@@ -32,10 +32,11 @@ def export(reference: str, target: str, output: Path | None, **flags: Any) -> in
     Example: envkiln export pytorch:3 --to v1 -o pytorch-v1
     """
     from envkiln.cache import export as exporting
+    from envkiln.daemon.version_labels import find_version
 
     wanted = VersionReference.parse(reference)
     workspace = opened(flags=flags)
-    version = workspace.find(wanted.name, wanted.number)
+    version = find_version(workspace, wanted)
     made = exporting.export(version, exporting.Target(target), workspace.open_file)
     if output is not None:
         _write(made.files, workspace, output)
@@ -59,9 +60,11 @@ def checkout(reference: str, directory: Path | None, **flags: Any) -> int:
 
     Example: envkiln checkout pytorch:3 envs/pytorch-3
     """
+    from envkiln.daemon.version_labels import find_version
+
     wanted = VersionReference.parse(reference)
     workspace = opened(flags=flags)
-    version = workspace.find(wanted.name, wanted.number)
+    version = find_version(workspace, wanted)
     target = directory or Path(version.name)
     _write(version.files, workspace, target)
     click.echo(f"{version.reference} in {target / version.main}")

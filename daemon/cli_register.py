@@ -89,9 +89,11 @@ def archive(reference: str, restore: bool, as_json: bool, **flags: Any) -> int:
 
     Example: envkiln archive pytorch:3
     """
-    wanted = VersionReference.parse(reference)
+    from envkiln.daemon.version_labels import find_version
+
     workspace = opened(flags=flags)
-    version = workspace.archive(wanted.name, wanted.number, archived=not restore)
+    version = find_version(workspace, VersionReference.parse(reference))
+    version = workspace.archive(version.name, version.version, archived=not restore)
     if as_json:
         _say_json(version, workspace)
     else:

@@ -60,15 +60,16 @@ def versions(name: str | None, archived: bool, as_json: bool, **flags: Any) -> i
 @workspace_option
 @json_option
 def show(reference: str, as_json: bool, **flags: Any) -> int:
-    """Show one registered version: REFERENCE is NAME, NAME:VERSION or NAME@latest.
+    """Show one registered version: REFERENCE is NAME, NAME:VERSION or NAME@LABEL.
 
     Example: envkiln show pytorch@latest
     """
+    from envkiln.daemon.version_labels import find_version
     from envkiln.daemon.version_views import version_detail
 
     wanted = VersionReference.parse(reference)
     workspace = opened(flags=flags)
-    version = workspace.find(wanted.name, wanted.number)
+    version = find_version(workspace, wanted)
     detail = version_detail(version, workspace.versions())
     if as_json:
         import msgspec

@@ -7,7 +7,7 @@ from envkiln.cache.registered_version import RegisteredVersion, StoredFile, Vers
 from envkiln.cache.registration import latest
 from envkiln.daemon.aliases import repository_name
 from envkiln.daemon.messages import StoredFileView, VersionDetail, VersionPage, VersionView
-from envkiln.daemon.version_reference import VersionReference
+from envkiln.daemon.version_reference import LATEST, VersionReference
 
 
 def tag_of(version: RegisteredVersion) -> str:
@@ -60,6 +60,8 @@ def version_by(
     try:
         wanted = VersionReference.parse(reference)
     except VersionError:
+        return None
+    if wanted.label != LATEST:
         return None
     known = [it for it in versions if it.name == wanted.name]
     found = latest(known) if wanted.number is None else next((it for it in known if it.version == wanted.number), None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from envkiln.daemon.version_labels import label_version
 from envkiln.daemon.workspace import Workspace
 
 BASE = "base:1@sha256:" + "1" * 64
@@ -89,6 +90,21 @@ def test_show_takes_a_name_a_number_or_the_label(run: Run, envs: Path) -> None:
     assert "    - python=3.11\n" in text
 
 
+def test_a_label_stands_for_its_version_until_it_moves(run: Run, envs: Path) -> None:
+    run("register", envs / "pytorch")
+    save(envs, "scipy")
+    run("register", envs / "pytorch")
+    workspace = Workspace(envs.parent / "workspace")
+    label_version(workspace, "pytorch", 1, ["prod"])
+    assert json.loads(run("show", "pytorch@prod", "--json")[1])["reference"] == "pytorch:1"
+    label_version(workspace, "pytorch", 2, ["prod"])
+    assert json.loads(run("show", "pytorch@prod", "--json")[1])["reference"] == "pytorch:2"
+    (workspace.path / "labels" / "pytorch.json").write_text("[]")
+    code, _, err = run("show", "pytorch@prod")
+    assert code == 1
+    assert "labels/pytorch.json:1: this is not a file of labels" in err
+
+
 @pytest.mark.parametrize(
     ("reference", "code", "says"),
     [
@@ -96,7 +112,8 @@ def test_show_takes_a_name_a_number_or_the_label(run: Run, envs: Path) -> None:
         ("pytorch:9", 6, "pytorch has no version 9"),
         ("pytorch:x", 1, "'x' is not a version"),
         ("pytorch:0", 1, "0 is not a version"),
-        ("pytorch@prod", 1, "'prod' is not a label"),
+        ("pytorch@prod", 6, "pytorch has no label 'prod'"),
+        ("pytorch@a b", 1, "'a b' is not a label"),
         ("../x", 1, "'../x' is not a name"),
     ],
 )
