@@ -49,8 +49,9 @@ def test_of_two_that_take_it_at_once_the_last_note_counts(make_registry: MakeReg
 
     async def story() -> None:
         one, two = Claims(client(server.host)), Claims(client(server.host))
-        taken = await asyncio.gather(one.take(NAME), two.take(NAME))
-        assert any(taken)
+        # A registry on plain files may not know a tag at the moment at which the other one writes it.
+        taken = await asyncio.gather(one.take(NAME), two.take(NAME), return_exceptions=True)
+        assert True in taken
         for claims in (one, two):
             await claims.release(NAME)
 
