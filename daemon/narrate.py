@@ -6,7 +6,7 @@ from enum import Enum
 
 from envkiln.cache.names import short_name
 from envkiln.cache.redact import redact
-from envkiln.daemon.events import EngineConnected, EngineLost, Event, Progressed, PushEnded, RegistryAnswered
+from envkiln.daemon.events import Answer, EngineConnected, EngineLost, Event, Progressed, PushEnded, RegistryAnswered
 from envkiln.daemon.messages import CleanUpView
 from envkiln.daemon.progress_text import elapsed_text, step_text
 from envkiln.daemon.state import Environment, Phase, State
@@ -97,15 +97,19 @@ def _progress(event: Progressed, before: State, after: State) -> list[Line]:
 
 def _registry(event: RegistryAnswered | PushEnded, before: State, after: State) -> list[Line]:
     """Return what a person wants to know of registries: a trouble once, however many images it is about."""
-    problem = event.problem
+    known, ids = before.remote.get(event.name), sorted(after.wanted.get(event.name, ()))[:1]
     if isinstance(event, PushEnded) and event.image is not None:
-        ids = sorted(after.wanted.get(event.name, ()))
-        old = before.pushes.get(event.name)
-        known = before.remote.get(event.name)
-        if known is not None and known.image == event.image and old is not None and old.count == 0:
-            return []  # it had come from there
-        return [Line(f"in the registry: {event.image.reference}", id_, Level.GOOD) for id_ in ids[:1]]
-    if problem is None or any(before.remote[name].problem == problem for name in before.silent):
+        push = before.pushes.get(event.name)
+        came_from_there = known is not None and known.image == event.image and push is not None and push.count == 0
+        text = f"in the registry: {event.image.reference}"
+        return [] if came_from_there else [Line(text, id_, Level.GOOD) for id_ in ids]
+    if isinstance(event, RegistryAnswered) and event.answer is Answer.PENDING:
+        told = known is not None and known.answer is Answer.PENDING
+        return [] if told else [Line("another machine builds it: waits for the image", id_) for id_ in ids]
+    problem = event.problem
+    if problem is None or (known is not None and known.problem == problem):
+        return []
+    if any(before.remote[name].problem == problem for name in before.silent):
         return []
     if isinstance(event, PushEnded) and any(push.problem == problem for push in before.pushes.values()):
         return []

@@ -124,8 +124,8 @@ class Registries:
         await asyncio.to_thread(self._take, image)
 
     async def push(self, name: str, platform: str | None) -> RegistryImage:
+        self._claims.keep(name, LONGEST_S)
         async with self._pushing:
-            self._claims.keep(name, LONGEST_S)
             try:
                 return await self._pusher.push(name, await self._wanted(platform))
             finally:

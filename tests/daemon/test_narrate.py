@@ -2,10 +2,11 @@
 
 import msgspec
 import pytest
-from values import BROKEN, Story, definition, image, name_of, sighting
+from values import BROKEN, PASSING, Story, definition, image, name_of, registry_image, sighting
 
 from envkiln.cache.names import short_name
 from envkiln.daemon.events import (
+    Answer,
     BuildEnded,
     BuildRequested,
     Ending,
@@ -15,10 +16,13 @@ from envkiln.daemon.events import (
     Looked,
     Problem,
     Progressed,
+    PushEnded,
+    RegistryAnswered,
     Tick,
 )
 from envkiln.daemon.messages import ProgressView
 from envkiln.daemon.narrate import Level, Line, narrate, narrate_look
+from envkiln.daemon.state import Policy, State
 from envkiln.daemon.watched_root import LookReport
 
 FOUND = definition()
@@ -176,3 +180,48 @@ def test_a_build_tells_its_phases_with_how_long_it_took_so_far() -> None:
     assert story.lines == []
     story.tell(Progressed(NAME, ProgressView(phase="pip"), 50.0))
     assert story.lines == [Line("pip, 50s", "a", image=NAME)]
+
+
+def with_registry() -> Told:
+    it = Told()
+    it.state = State(Policy(registries=True))
+    it.connect()
+    return it
+
+
+def test_a_registry_that_does_not_answer_is_told_of_once() -> None:
+    it = with_registry()
+    it.see("a", FOUND)
+    it.tell(RegistryAnswered(NAME, Answer.UNKNOWN, problem=PASSING))
+    assert it.lines == [Line(f"registry: {PASSING}", level=Level.WARNING)]
+    it.tell(Tick(), after=6.0)
+    it.tell(RegistryAnswered(NAME, Answer.UNKNOWN, problem=PASSING))
+    assert it.lines == []
+    other = definition("p9")
+    it.see("b", other)
+    it.tell(RegistryAnswered(name_of(other), Answer.UNKNOWN, problem=PASSING))
+    assert it.lines == []
+
+
+def test_a_build_elsewhere_is_told_of_once() -> None:
+    it = with_registry()
+    it.see("a", FOUND)
+    it.tell(RegistryAnswered(NAME, Answer.PENDING))
+    assert it.lines == [Line("another machine builds it: waits for the image", "a")]
+    it.tell(Tick(), after=6.0)
+    it.tell(RegistryAnswered(NAME, Answer.PENDING))
+    assert it.lines == []
+
+
+def test_a_push_is_told_of_and_not_what_had_come_from_there() -> None:
+    it = with_registry()
+    it.list(image(NAME, "a:latest"))
+    it.see("a", FOUND, push="ready")
+    it.tell(PushEnded(NAME, image(NAME).id, registry_image(NAME)))
+    assert it.lines == [Line(f"in the registry: {registry_image(NAME).reference}", "a", Level.GOOD)]
+    it = with_registry()
+    it.see("a", FOUND, push="ready")
+    it.tell(RegistryAnswered(NAME, Answer.YES, registry_image(NAME)))
+    it.tell(BuildEnded(NAME, Ending.FOUND, image(NAME), pulled=registry_image(NAME)))
+    it.tell(PushEnded(NAME, image(NAME).id, registry_image(NAME)))
+    assert it.lines == []
