@@ -92,7 +92,7 @@ class Roots:
 
     async def look(self, id_: str | None = None) -> None:
         """Look at the files of one environment now, or at everything."""
-        for watched in self.all:
+        for watched in list(self.all):  # a reload may come in between
             if id_ is None:
                 await watched.look(None)
             elif await watched.look_at(id_):

@@ -67,6 +67,7 @@ class WatchedRoot:
         self._snapshot: Snapshot | None = None
         self._sightings: dict[str, Sighting] = {}
         self._looking = asyncio.Lock()
+        self._forgotten = False
         self._woken = asyncio.Event()
         self._store_at: float | None = None
         self._changed_since: float | None = None
@@ -132,6 +133,7 @@ class WatchedRoot:
         """Stop watching, and tell that the environments are gone: nobody asks for them here any more."""
         await self.close()
         async with self._looking:
+            self._forgotten = True
             gone = [self._ids.release(self.root.label, path) for path in sorted(self._sightings)]
             self._sightings.clear()
         self._post(Looked((), frozenset(gone)))
@@ -177,6 +179,8 @@ class WatchedRoot:
         `anew`: what the files say may mean something else than before.
         """
         async with self._looking:
+            if self._forgotten:
+                return  # it waited for its turn while a reload took the root away
             started = time.monotonic()
             before = self._snapshot
             self._anew = anew or self._anew

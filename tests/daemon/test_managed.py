@@ -193,6 +193,21 @@ def test_reload_takes_roots_in_and_out_and_keeps_what_stays(running: Running) ->
     running.run(work)
 
 
+def test_a_look_that_comes_too_late_brings_nothing_back(running: Running) -> None:
+    stays, goes = running.environment("stays", "a"), running.environment("goes", "b")
+    running.configure(f'roots = ["{stays}", "{goes}"]\n')
+
+    async def work(running: Running) -> None:
+        late = next(it for it in running.service._parts.roots.all if it.root.path == goes)
+        running.configure(f'roots = ["{stays}"]\n')
+        await running.reload()
+        await late.look(None)
+        await running.service.answers.applied()
+        assert running.ids() == ["a"]
+
+    running.run(work)
+
+
 def test_reload_gives_environments_their_settings_anew(running: Running) -> None:
     root = running.environment("envs", "a")
     running.environment("envs", "old/b")
