@@ -18,6 +18,7 @@ from envkiln.daemon.events import (
     StartBuild,
 )
 from envkiln.daemon.judge import Facts, judge
+from envkiln.daemon.registry_facts import asks_registries
 from envkiln.daemon.registry_step import consider_push, consult
 from envkiln.daemon.schedule import next_builds
 from envkiln.daemon.state import Base, Build, Environment, Phase, State, movable_base
@@ -81,6 +82,8 @@ class Draft:
             self.edited.add(sighting.id)
         self.environments[sighting.id] = environment
         self.touched.add(sighting.id)
+        if wanted is not None:
+            self.judge_question(wanted)
 
     def _identify(self, sighting: Sighting) -> Identity | None:
         if isinstance(sighting.found, Problem):
@@ -94,6 +97,15 @@ class Draft:
         settings = sighting.settings
         return identify(sighting.found, settings.base_image, digest, platform=settings.platform)
 
+    def judge_question(self, name: str) -> None:
+        """What no registry has answered yet is forgotten when nobody asks for it any more."""
+        remote = self.remote.get(name)
+        if remote is None or remote.answer in (Answer.YES, Answer.NO):
+            return
+        asking = (self.environments.get(id_) for id_ in self.wanted.get(name, _NOBODY))
+        if not any(it is not None and asks_registries(it.sighting) for it in asking):
+            self.forget_remote(name)
+
     def let_go(self, id_: str, environment: Environment) -> None:
         """The environment no longer asks for its image: stop a build that nobody waits for."""
         name = environment.wanted
@@ -103,6 +115,7 @@ class Draft:
         if left:
             self.wanted[name] = left
             self.touched.update(left)
+            self.judge_question(name)
             return
         self.wanted.pop(name, None)
         self.queue.pop(name, None)

@@ -46,6 +46,7 @@ def hear(said: RegistryAnswered, draft: "Draft") -> None:
     draft.touched.update(draft.wanted[name])
     if unknown or said.answer is Answer.PENDING:
         draft.silent.add(name)
+        draft.judge_question(name)
     else:
         draft.silent.discard(name)
     if unknown:

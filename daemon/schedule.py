@@ -1,6 +1,7 @@
 """What to build next, and why the rest waits: pure."""
 
 from collections import Counter
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from envkiln.daemon.events import Answer
@@ -27,7 +28,7 @@ def next_builds(state: State) -> list[str]:
     chosen: list[str] = []
     host = state.policy.host
     for name in sorted(
-        state.queue, key=lambda name: (name not in state.forced, -state.queue[name], _place(host, name))
+        _answered(state), key=lambda name: (name not in state.forced, -state.queue[name], _place(host, name))
     ):
         group = _group(state, name)
         if (group is not None and running[group[0]] >= group[1]) or _hold(state, name) is not None:
@@ -38,6 +39,18 @@ def next_builds(state: State) -> list[str]:
         if len(chosen) == free:
             break
     return chosen
+
+
+def _answered(state: State) -> Iterable[str]:
+    """Return the queued names without those that wait for a registry's answer: of thousands, a quick look."""
+    if not state.remote:
+        return state.queue
+    remote, forced = state.remote, state.forced
+    return [
+        name
+        for name in state.queue
+        if name not in remote or remote[name].answer in (Answer.YES, Answer.NO) or name in forced
+    ]
 
 
 def _place(host: str, name: str) -> str:

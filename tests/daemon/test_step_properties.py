@@ -255,6 +255,9 @@ class Life(RuleBasedStateMachine):
         assert state.silent <= {
             name for name, remote in state.remote.items() if remote.answer in (Answer.UNKNOWN, Answer.PENDING)
         }
+        for name, remote in state.remote.items():
+            if remote.answer not in (Answer.YES, Answer.NO):
+                assert any(it.sighting.settings.pull != "never" for it in self._wanting(name)), "nobody asks"
         assert {name for name, push in state.pushes.items() if not push.pushing} <= wanted.keys()
         assert state.progress.keys() <= state.builds.keys()
         assert state.paused <= {EVERYTHING, *state.environments}

@@ -14,12 +14,14 @@ from envkiln.daemon.events import (
     Effect,
     Ending,
     ImageNeeded,
+    Paused,
     Problem,
     PushEnded,
     PushImage,
     PushRequested,
     Registered,
     RegistryAnswered,
+    Resumed,
     SetAlias,
     StartBuild,
     Tick,
@@ -176,6 +178,22 @@ def test_a_forced_build_asks_nobody() -> None:
 def test_never_pulling_is_never_asking() -> None:
     it = story()
     assert started(it.see("a", TEXT, pull="never")) == [NAME]
+
+
+def test_an_answer_that_nobody_asks_for_any_more_holds_nothing_up() -> None:
+    it = story()
+    it.see("a", TEXT)
+    assert started(it.see("a", TEXT, pull="never")) == [NAME]
+    it = story()
+    it.see("a", TEXT)
+    it.tell(unknown())
+    assert started(it.see("a", TEXT, pull="never")) == [NAME]
+    it = story()
+    it.tell(Paused(None))
+    it.see("a", TEXT)
+    it.see("a", TEXT, pull="never")
+    it.tell(unknown())
+    assert started(it.tell(Resumed(None))) == [NAME]
 
 
 def test_a_question_about_a_text_that_is_gone_changes_nothing() -> None:
