@@ -28,7 +28,10 @@ build = env.build_local(ws, useDocker={docker}, pushImageToWorkspaceAcr={push})
 
 
 class Script:
-    """Runs programs that use the API, in a directory of a world with a workspace."""
+    """Runs programs that use the API, in a directory of a world with a workspace.
+
+    A program is several steps of a world in one, so it has the patience of several.
+    """
 
     def __init__(self, world: World, engine: Engine) -> None:
         self.world = world
@@ -47,7 +50,7 @@ class Script:
     def run(self, text: str, environ: Mapping[str, str] = MappingProxyType({}), *, code: int = 0) -> list[str]:
         """Return the lines that a program prints, which ends with `code`."""
         process, output = self.start(text, environ)
-        assert process.wait(PATIENCE_S) == code, output.read_text(encoding="utf-8")
+        assert process.wait(3 * PATIENCE_S) == code, output.read_text(encoding="utf-8")
         return output.read_text(encoding="utf-8").splitlines()
 
     def start(
