@@ -10,22 +10,13 @@ from typing import Any
 
 import pytest
 from running import World, image_id, until
-from second_host import SecondHost
+from second_host import SecondHost, over_tls
 from ssh_host import SshHost
 
 from envkiln.daemon.engine import Engine
 
 MakeWorld = Callable[..., World]
 BUILDERS = ["classic", "buildx"]
-
-
-def over_tls(world: World, second: SecondHost, certificates: Path | None = None) -> World:
-    world.environ |= {
-        "DOCKER_HOST": second.url,
-        "DOCKER_TLS_VERIFY": "1",
-        "DOCKER_CERT_PATH": str(certificates or second.certificates),
-    }
-    return world
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from running import World
+
 from envkiln.daemon.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,3 +38,13 @@ def start_second_host(work: Path) -> SecondHost:
     subprocess.run([sys.executable, script, "--work", str(work), "start-second"], check=True)
     facts = json.loads((work / "second.json").read_text(encoding="utf-8"))
     return SecondHost(facts["docker_host"], Path(facts["certificates"]), facts["socket"], work)
+
+
+def over_tls(world: World, second: SecondHost, certificates: Path | None = None) -> World:
+    """Let the world use the second engine; returns it."""
+    world.environ |= {
+        "DOCKER_HOST": second.url,
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_CERT_PATH": str(certificates or second.certificates),
+    }
+    return world
