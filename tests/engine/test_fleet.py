@@ -73,7 +73,6 @@ def test_fifty_environments_on_two_machines_take_at_most_sixty_builds(
     for world, where in zip(fleet, (engine, second.engine), strict=True):
         assert_each_image_is_right(world, where, registry)
     counts = [len(world.logs()) for world in fleet]
-    print(f"builds: {counts}")
     assert 50 <= sum(counts) <= MOST_BUILDS, counts
     assert min(counts) > 0, "one machine did all of the work"
     digests = [{id_: view["digest"] for id_, view in finished(world).items()} for world in fleet]

@@ -110,6 +110,10 @@ class RegistryServer:
         status, body = self.call("GET", f"/v2/{repository}/tags/list")
         return sorted(json.loads(body)["tags"] or []) if status == 200 else []
 
+    def requests(self) -> int:
+        """Return how many requests it has answered since it was started."""
+        return self._log.read_text(errors="replace").count('msg="response completed')
+
     def _listening(self) -> "re.Match[str] | None":
         if self._process is not None and self._process.poll() is not None:
             raise AssertionError(self._log.read_text())
