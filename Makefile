@@ -1,9 +1,11 @@
 # The README's two commands are `make demo` and `make test`. Everything private goes below .venv and build.
-.PHONY: demo test test-fast test-engine test-wheel check dev bench soak testbed test-witness witness clean
+.PHONY: demo test test-fast test-engine test-wheel check dev bench soak fuzz testbed test-witness witness clean
 .NOTPARALLEL:
 
 PYTHON ?= python3
 export PYTHON
+# The programs that tests start would compile every module anew, each time.
+unexport PYTHONDONTWRITEBYTECODE
 BIN = .venv/bin
 
 demo: dev testbed
@@ -11,8 +13,9 @@ demo: dev testbed
 
 test: test-fast check test-wheel test-witness test-engine
 
+# More workers than processors: many tests wait for a process, a lock or a time limit.
 test-fast: dev
-	scripts/test -n auto -m "not engine and not wheel and not witness"
+	scripts/test -n 4 -m "not engine and not wheel and not witness"
 
 test-engine: dev testbed
 	scripts/test -m engine
@@ -50,6 +53,11 @@ bench: dev testbed
 soak: dev testbed
 	KILLS=$${KILLS:-300} FLOOD_BYTES=$${FLOOD_BYTES:-10000000000} \
 	$(BIN)/python -P -m pytest -q -m engine tests/engine/test_kills.py tests/engine/test_odd_builds.py
+
+# At least a million inputs for everything that reads: FUZZ="--seed 2 --seconds 600".
+fuzz: dev
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --group fuzz
+	PYTHONPATH=tests/fuzz $(BIN)/python -P tests/fuzz/fuzz.py $(FUZZ)
 
 clean:
 	$(PYTHON) testbed/main.py clean

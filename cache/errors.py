@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from envkiln.cache.redact import redact
+from envkiln.cache.redact import harmless, redact
 
 
 class Turn(Enum):
@@ -22,15 +22,15 @@ class EnvkilnError(Exception):
     """An error with a message for a person.
 
     `message` says what is wrong, in one sentence without a final stop; `hint` says what to do next. Both lose what
-    looks like a credential, whatever they quote.
+    looks like a credential, and what a terminal would obey, whatever they quote.
     """
 
     turn: Turn = Turn.USER
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        self.message = redact(message)
+        self.message = harmless(redact(message))
         super().__init__(self.message)
-        self.hint = redact(hint) if hint else hint
+        self.hint = harmless(redact(hint)) if hint else hint
 
     def __str__(self) -> str:
         return self.message

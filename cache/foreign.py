@@ -22,7 +22,7 @@ _FOREIGN_KEYS = {
 }
 # Documents of other tools by their fixed names.
 _FOREIGN_NAMES = frozenset(("chart.yaml", "chart.yml", "main.yml", "main.yaml", "galaxy.yml", "galaxy.yaml"))
-_SCHEMA = re.compile(rb"([A-Za-z]+)\.schema\.json")
+_SCHEMA = re.compile(rb"([A-Za-z]{1,80})\.schema\.json")
 _ARM = b"deploymentTemplate.json"
 _EXTRACT = "put its environment into a file of its own, such as env.yml, and name that file"
 _GENERIC_HINT = "name a conda env.yml, an Azure ML environment, a requirements.txt or a Dockerfile"

@@ -22,6 +22,8 @@ from envkiln.cache.yaml_text import decode_text
 NAME = "project_environment"
 CHANNELS = ("anaconda", "conda-forge")
 DEFAULT_PYTHON = "3.8.13"
+MAX_LINES = 50_000
+"""Each is an item of the specification; the largest published file has some hundred."""
 _MARK = "\ufeff"
 
 
@@ -31,6 +33,9 @@ def read_requirements(
     """Return the definition that the requirements file `path`, whose bytes are `data`, stands for."""
     text = decode_text(data, path)
     lines = text.splitlines()
+    if len(lines) > MAX_LINES:
+        message = f"the file has {len(lines)} lines, more than the {MAX_LINES} that a requirements file may have"
+        raise Line(path).error(message, hint="is this really a requirements file?")
     local = pip_files(
         tree, directory_of(path), ((line, Line(path, number)) for number, line in enumerate(lines, start=1))
     )

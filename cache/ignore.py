@@ -21,6 +21,8 @@ from envkiln.cache.yaml_text import decode_text
 AMLIGNORE = ".amlignore"
 GITIGNORE = ".gitignore"
 DOCKERIGNORE = ".dockerignore"
+MAX_PATTERNS = 5000
+"""Lines of one ignore file that say something: each is asked for every path of the context."""
 
 
 class Filter(Protocol):
@@ -89,12 +91,17 @@ def _read(tree: SourceTree, path: str) -> str | None:
     name = path.rpartition("/")[2]
     try:
         # Asking for the entries first would make every ignore file depend on the whole directory.
-        return decode_text(tree.read(path), path)
+        text = decode_text(tree.read(path), path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
     except OSError as error:
         message = f"{name} cannot be read: {error.strerror or type(error).__name__}"
         raise Line(path).error(message, hint="make it a readable file below the watched directory") from None
+    count = sum(1 for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    if count > MAX_PATTERNS:
+        message = f"the file has {count} patterns, more than the {MAX_PATTERNS} that are looked at"
+        raise Line(path).error(message, hint="join them with wildcards, or leave out whole directories")
+    return text
 
 
 class _GitRules:
@@ -103,13 +110,17 @@ class _GitRules:
     def __init__(self, text: str, file: str) -> None:
         lines = [line.rstrip() for line in text.split("\n")]
         for number, line in enumerate(lines, start=1):
+            if not line:
+                continue
             try:
                 with warnings.catch_warnings(action="ignore"):
                     pathspec.GitIgnoreSpec.from_lines([line])
             except (ValueError, re.error) as error:
                 raise _bad_pattern(Line(file, number), line, error) from None
         self._patterns = [
-            pattern for pattern in pathspec.GitIgnoreSpec.from_lines(lines).patterns if pattern.include is not None
+            pattern
+            for pattern in pathspec.GitIgnoreSpec.from_lines(filter(None, lines)).patterns
+            if pattern.include is not None
         ]
         self._kept = [_git_components(line[1:]) for line in lines if line.startswith("!")]
 

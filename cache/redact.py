@@ -17,6 +17,7 @@ SHAPES = (
 """Tokens that are told by their shape: GitHub, GitLab, PyPI, Hugging Face, Slack, AWS."""
 _SHAPES = re.compile(SHAPES)
 _SHORTEST = 4
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def redact(text: str, credentials: Iterable[str] = ()) -> str:
@@ -28,6 +29,11 @@ def redact(text: str, credentials: Iterable[str] = ()) -> str:
         text = text.replace(value, "***")
     text = _QUERY.sub(r"\1***", _CHANNEL.sub(r"\1***", _CREDENTIALS.sub("***@", text)))
     return _SHAPES.sub("***", text)
+
+
+def harmless(text: str) -> str:
+    """Return `text` with `?` for what a terminal would obey or that turns the direction of writing."""
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub("?", text)
 
 
 def quoted(value: object, longest: int = 80) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from envkiln.cache.errors import DefinitionError
+from envkiln.cache.redact import harmless
 from envkiln.cache.yaml_text import YamlDocument
 
 
@@ -43,7 +44,7 @@ class Section:
 
     def warning(self, text: str) -> str:
         """Return `file:line: text`."""
-        return f"{self.document.file}:{self.document.mark(*self.path)[0]}: {text}"
+        return f"{self.document.file}:{self.document.mark(*self.path)[0]}: {harmless(text)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +59,4 @@ class Line:
 
     def warning(self, text: str) -> str:
         """Return `file:line: text`, as far as the line is known."""
-        return f"{self.file}:{self.line}: {text}" if self.line else f"{self.file}: {text}"
+        return f"{self.file}:{self.line}: {harmless(text)}" if self.line else f"{self.file}: {harmless(text)}"

@@ -140,7 +140,7 @@ def snapshot_from_json(data: bytes) -> Snapshot | None:
         if (header.version, header.envkiln) != (VERSION, version("envkiln")):
             return None
         stored = msgspec.json.decode(data, type=_Stored)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
         return None
     records: dict[str, Found | Ignored] = {path: Ignored(*it) for path, it in stored.ignored.items()}
     environments: dict[str, Found] = {}
