@@ -33,6 +33,7 @@ check: dev
 	$(BIN)/mypy tests/cache tests/daemon tests/support tests/*.py
 	$(BIN)/mypy tests/engine
 	$(BIN)/mypy tests/witness
+	$(BIN)/mypy tests/fuzz
 	$(BIN)/mypy testbed tests/testbed
 	$(BIN)/mypy benchmarks demo docs
 	$(BIN)/lint-imports
