@@ -23,6 +23,10 @@ GITIGNORE = ".gitignore"
 DOCKERIGNORE = ".dockerignore"
 MAX_PATTERNS = 5000
 """Lines of one ignore file that say something: each is asked for every path of the context."""
+MAX_LENGTH = 4096
+"""Characters of a pattern: no path is longer."""
+MAX_WILDCARDS = 5
+"""Stars in one name of a pattern, and `**/` in one pattern."""
 
 
 class Filter(Protocol):
@@ -87,6 +91,25 @@ def _join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory else name
 
 
+def _check(text: str, path: str) -> None:
+    """Refuse what takes longer to match than anybody means; raises DefinitionError."""
+    lines = text.splitlines()
+    count = sum(1 for line in lines if line.strip() and not line.startswith("#"))
+    if count > MAX_PATTERNS:
+        message = f"the file has {count} patterns, more than the {MAX_PATTERNS} that are looked at"
+        raise Line(path).error(message, hint="join them with wildcards, or leave out whole directories")
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("#"):
+            continue
+        if len(line) > MAX_LENGTH:
+            message = f"the pattern has {len(line)} characters, more than {MAX_LENGTH}"
+            raise Line(path, number).error(message, hint="is this really an ignore file?")
+        # The time to match grows with the length of a path to the power of this number.
+        if max(part.count("*") for part in line.split("/")) > MAX_WILDCARDS or line.count("**/") > MAX_WILDCARDS:
+            message = f"the pattern has more than {MAX_WILDCARDS} wildcards in one name"
+            raise Line(path, number).error(message, hint="write several patterns instead")
+
+
 def _read(tree: SourceTree, path: str) -> str | None:
     name = path.rpartition("/")[2]
     try:
@@ -97,10 +120,7 @@ def _read(tree: SourceTree, path: str) -> str | None:
     except OSError as error:
         message = f"{name} cannot be read: {error.strerror or type(error).__name__}"
         raise Line(path).error(message, hint="make it a readable file below the watched directory") from None
-    count = sum(1 for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    if count > MAX_PATTERNS:
-        message = f"the file has {count} patterns, more than the {MAX_PATTERNS} that are looked at"
-        raise Line(path).error(message, hint="join them with wildcards, or leave out whole directories")
+    _check(text, path)
     return text
 
 

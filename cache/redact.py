@@ -6,7 +6,8 @@ from collections.abc import Iterable
 # `scheme://user:password@host` and `scheme://token@host`, where the password may hold an `@` or an apostrophe; the
 # token in the path of a conda channel (`https://host/t/<token>/channel`); query values that are keys by their name.
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/\"]+@")
-_CHANNEL = re.compile(r"(://[^\s'\"]{0,255}?/t/)[^\s/'\"]+")
+_ADDRESS = re.compile(r"://[^\s'\"]+")
+_CHANNEL = re.compile(r"(?<=/t/)[^/]+")
 _KEYS = "sig|signature|token|access_token|api_key|apikey|key|password|secret"
 _QUERY = re.compile(rf"([?&](?:{_KEYS})=)[^&\s'\"]+", re.IGNORECASE)
 SHAPES = (
@@ -27,8 +28,12 @@ def redact(text: str, credentials: Iterable[str] = ()) -> str:
     """
     for value in sorted({value for value in credentials if len(value) >= _SHORTEST}, key=len, reverse=True):
         text = text.replace(value, "***")
-    text = _QUERY.sub(r"\1***", _CHANNEL.sub(r"\1***", _CREDENTIALS.sub("***@", text)))
+    text = _QUERY.sub(r"\1***", _ADDRESS.sub(_without_channel_tokens, _CREDENTIALS.sub("***@", text)))
     return _SHAPES.sub("***", text)
+
+
+def _without_channel_tokens(address: re.Match[str]) -> str:
+    return _CHANNEL.sub("***", address[0])
 
 
 def harmless(text: str) -> str:

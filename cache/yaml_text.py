@@ -16,7 +16,7 @@ from yaml.resolver import Resolver
 from envkiln.cache.errors import DefinitionError
 from envkiln.cache.redact import quoted
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 19
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 """Nodes after aliases are expanded; the largest published definition has about a thousand."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from envkiln.daemon.settings import BY_NAME, ConfigError, Scope, Setting, nearest
 from envkiln.daemon.toml_places import TomlDocument, TomlSyntaxError, read_toml
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 16
 """The largest configuration file that is read."""
 
 

@@ -113,7 +113,7 @@ def test_a_merge_that_left_a_conflict_says_so_at_its_line() -> None:
 
 def test_a_version_that_could_not_be_read_again_is_not_written() -> None:
     long = tuple(StoredFile(f"f{number:05}", "x" * 200) for number in range(6000))
-    with pytest.raises(VersionError, match="more than 1048576"):
+    with pytest.raises(VersionError, match="more than 524288"):
         encode_version(version(main="f00000", files=long))
     with pytest.raises(VersionError, match="is not UTF-8"):
         encode_version(version(main="a\udcff", files=(StoredFile("a\udcff", ""),)))

@@ -26,7 +26,7 @@ from envkiln.cache.setup_content import setup_content
 from envkiln.cache.shown import definition_text, spellings
 from envkiln.cache.source import MemoryTree
 from envkiln.cache.version_file import decode_version
-from envkiln.cache.yaml_text import read_yaml
+from envkiln.cache.yaml_text import MAX_BYTES, read_yaml
 from envkiln.daemon.causes import explain_failure
 from envkiln.daemon.config_file import Owner, parse_config_file
 from envkiln.daemon.context_tar import secrets_of, write_tar
@@ -129,8 +129,9 @@ def ignore_files(data: bytes) -> None:
 
 
 def explanation(data: bytes) -> None:
-    before, after = parts(data, 2)
-    changes(text_of(before), text_of(after))
+    # No text of a definition is longer.
+    before, after = (text_of(part[:MAX_BYTES]) for part in parts(data, 2))
+    changes(before, after)
 
 
 def credentials(data: bytes) -> None:
