@@ -1,8 +1,10 @@
 """`logs`: the log of a build, live if it is running."""
 
+import io
 import os
 import sys
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from envkiln.daemon.client import Client, ServiceDown
 from envkiln.daemon.completion import ENVIRONMENT
 from envkiln.daemon.errors import ExitCode
 from envkiln.daemon.knowledge import find_environment
+from envkiln.daemon.log_lines import cleaned
 from envkiln.daemon.logs import LogFiles
 from envkiln.daemon.paths import Paths, paths_from
 
@@ -75,16 +78,13 @@ def _from_service(client: Client, build: str, tail: int | None, *, follow: bool)
         log = client.log(build, tail)
         if log is None:
             raise _gone(build)
-        sys.stdout.buffer.write(log)
-        sys.stdout.buffer.flush()
+        _print(io.BytesIO(log))
         return ExitCode.DONE
     if client.build_view(build) is None:
         raise _gone(build)
     for kind, data in client.follow_log(build, tail):
         if kind == "lines":
-            text = "".join(f"{line}\n" for line in data["lines"])
-            sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
-            sys.stdout.buffer.flush()
+            _print(line.encode(errors="surrogateescape") for line in data["lines"])
     return ExitCode.DONE
 
 
@@ -98,11 +98,14 @@ def _from_file(paths: Paths, build: str, tail: int | None) -> int:
 
 def _copy(path: Path, tail: int | None) -> None:
     with path.open("rb") as log:
-        if tail is not None:
-            sys.stdout.buffer.writelines(deque(log, maxlen=tail))
-        else:
-            while chunk := log.read(1 << 16):
-                sys.stdout.buffer.write(chunk)
+        _print(log if tail is None else deque(log, maxlen=tail))
+
+
+def _print(lines: Iterable[bytes]) -> None:
+    """Print lines of a log. They were cleaned when they were written, but a file can be damaged or somebody else's."""
+    for line in lines:
+        text = cleaned(line.decode(errors="surrogateescape"))
+        sys.stdout.buffer.write(text.encode(errors="surrogateescape") + b"\n")
     sys.stdout.buffer.flush()
 
 

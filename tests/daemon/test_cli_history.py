@@ -191,6 +191,16 @@ def test_logs_are_read_from_their_files_while_the_service_is_down(run: Run, tmp_
     assert run("logs", "--build", BUILD.build)[1] == "one\ntwo\n"
 
 
+def test_a_log_that_was_damaged_on_disk_obeys_nobody_on_the_terminal(run: Run, fake: FakeService) -> None:
+    fake.log_of("training").write_bytes(b"one\x1b[31m\x07\n\xfftwo\n")
+    for words in (("training",), ("training", "-f")):
+        _, out, _ = run("logs", *words)
+        assert out.startswith("one\n")
+        assert out.endswith("two\n")
+        assert "\x1b" not in out
+        assert "\x07" not in out
+
+
 def test_the_link_to_the_web_page(run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import signal
 import tarfile
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -127,6 +128,7 @@ def test_nothing_that_the_service_keeps_or_says_has_a_credential(
             marked = content.replace("MODE: fast", f"MODE: {world.mark}-{path}")
             world.write(f"{path}/{name}", marked)
     world.up()
+    follower = world.start("events")
     for state in ("ready", "failed", "invalid"):
         world.until_state(state, state)
     ready = world.until_alias("ready")
@@ -151,6 +153,9 @@ def test_nothing_that_the_service_keeps_or_says_has_a_credential(
         with browser.open(address, timeout=PATIENCE_S) as answer:
             said[f"page {target}"] = answer.read()
     assert b"MODE" in said["page /environments/ready"]
+    follower.send_signal(signal.SIGINT)
+    said["events"] = "".join(follower.communicate(timeout=PATIENCE_S)).encode()
+    assert b'"failed"' in said["events"]
     assert world.stop() == 0
     said["output"] = world.output().encode()
     files = [path for path in world.directory.rglob("*") if path.is_file() and world.root not in path.parents]
