@@ -18,6 +18,9 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
+_GONE = (OSError, EOFError, paramiko.SSHException)
+"""How paramiko tells of a session whose other end has gone."""
+
 
 class SshHost:
     """Listens on 127.0.0.1; `url` is its address for DOCKER_HOST. `close` ends every session.
@@ -78,20 +81,17 @@ class SshHost:
             into, out = process.stdin, process.stdout
             sender = threading.Thread(target=_pump, args=(channel.recv, into.fileno(), into.close))
             sender.start()
-            try:
-                # paramiko tells of a transport that is gone with EOFError.
-                with suppress(OSError, EOFError):
-                    while data := os.read(out.fileno(), 65536):
-                        channel.sendall(data)
-                    channel.close()
-            finally:
-                process.kill()
+            with suppress(*_GONE):
+                while data := os.read(out.fileno(), 65536):
+                    channel.sendall(data)
+            process.kill()
+            with suppress(*_GONE):
                 channel.close()
-                sender.join()
+            sender.join()
 
 
 def _pump(receive: Callable[[int], bytes], target: int, close: Callable[[], None]) -> None:
-    with suppress(OSError, EOFError):
+    with suppress(*_GONE):
         while data := receive(65536):
             os.write(target, data)
     with suppress(OSError):
