@@ -1,16 +1,14 @@
 """The watched root itself goes away, comes back, is another one: what was below it is unknown meanwhile, never gone."""
 
-import asyncio
 import os
 import shutil
 import threading
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import Place, Served
+from in_process import Place, Served, serve
 
 from envkiln.daemon import watched_root
 from envkiln.daemon.absence import absence, place_of
@@ -25,14 +23,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     place = Place(tmp_path)
     place.conda("a")
     return place
-
-
-def serve(place: Place, work: Callable[[Served], Coroutine[Any, Any, None]]) -> None:
-    async def main() -> None:
-        async with place.serving() as served:
-            await work(served)
-
-    asyncio.run(main())
 
 
 def away(place: Place) -> Path:

@@ -5,12 +5,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
-from in_process import Place, Served
+from in_process import Place, Served, serve
 
 from envkiln.daemon import watched_root
 from envkiln.daemon.client import Client
@@ -26,14 +24,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     place = Place(tmp_path)
     place.conda("a")
     return place
-
-
-def serve(place: Place, work: Callable[[Served], Coroutine[Any, Any, None]]) -> None:
-    async def main() -> None:
-        async with place.serving() as served:
-            await work(served)
-
-    asyncio.run(main())
 
 
 async def _sees_edits(place: Place, served: Served) -> None:

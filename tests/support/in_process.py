@@ -4,7 +4,7 @@ On `pythonpath` (pyproject.toml): test files import it as `in_process`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,3 +93,13 @@ class Served:
             while not condition():  # noqa: ASYNC110 -- see below
                 # What is asked may change without an event of the state: a problem of the index.
                 await asyncio.sleep(0.02)
+
+
+def serve(place: Place, work: Callable[[Served], Coroutine[Any, Any, None]]) -> None:
+    """Run `work` beside the service of `place`, and stop it."""
+
+    async def main() -> None:
+        async with place.serving() as served:
+            await work(served)
+
+    asyncio.run(main())
